@@ -1,0 +1,1 @@
+"""The four ways to say what should change."""

@@ -1,0 +1,1 @@
+"""One HTTP face over one pipeline: authenticate, authorize, admit, register, store, watch."""

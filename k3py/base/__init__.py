@@ -1,0 +1,1 @@
+"""What knows nothing of Kubernetes: each module here could be a library of its own."""

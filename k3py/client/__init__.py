@@ -1,0 +1,1 @@
+"""How every component talks to the API, in process or over HTTPS."""

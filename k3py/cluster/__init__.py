@@ -1,0 +1,1 @@
+"""A cluster's life: birth, joining, certificates, tokens."""

@@ -1,0 +1,1 @@
+"""How packets get from pod to pod, and to Services."""

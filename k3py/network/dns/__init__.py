@@ -1,0 +1,1 @@
+"""Names for Services and pods, answered on every node."""

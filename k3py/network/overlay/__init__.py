@@ -1,0 +1,1 @@
+"""Pods of other nodes: routes and tunnels."""

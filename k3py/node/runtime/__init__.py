@@ -1,0 +1,1 @@
+"""The containers of this machine, through a protocol and Podman."""

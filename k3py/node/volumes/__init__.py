@@ -1,0 +1,1 @@
+"""The volumes a pod may mount, one type a file."""

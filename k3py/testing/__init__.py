@@ -1,0 +1,1 @@
+"""Fakes that ship with the code; only tests import them."""
