@@ -5,7 +5,7 @@ import sys
 # Known by name, so that saying one does not import what could have raised it.
 _ANSWERS = {
     ("k3py.base.commands", "CommandFailed"),
-    ("k3py.client.kubeconfig", "NoKubeconfig"),
+    ("k3py.client.kubeconfig", "Unusable"),
     ("k3py.cluster.joining", "JoinRefused"),
     ("k3py.cluster.tokens", "BadToken"),
     ("k3py.daemon.host", "NoAddress"),

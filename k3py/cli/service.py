@@ -14,7 +14,9 @@ LOG = Path("/var/log/k3py.log")
 
 
 @click.command()
-@click.option("--seconds", default=90, show_default=True, help="How long to wait until it is ready.")
+@click.option(
+    "--seconds", default=90, show_default=True, help="How long to wait until it is ready."
+)
 @click.option("--config", "-c", "config_file", default=settings.DEFAULT_FILE, metavar="FILE")
 def start(seconds: int, config_file: str) -> None:
     """Start k3py in the background and wait until this node is ready.

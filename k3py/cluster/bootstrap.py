@@ -31,10 +31,14 @@ def prepare(client: Client, *, service_cidr: str, dns_ip: str, advertise: str, p
         _ensure(client, kinds.NAMESPACE, {"metadata": {"name": namespace}})
     for obj in _manifest("rbac.yaml"):
         _reconcile_role(client, obj)
-    first = str(next(ipaddress.ip_network(service_cidr).hosts()))
-    _ensure(client, kinds.SERVICE, _kubernetes_service(first, port))
+    _ensure(client, kinds.SERVICE, _kubernetes_service(first_address(service_cidr), port))
     _ensure(client, kinds.SERVICE, _dns_service(dns_ip))
     publish_address(client, advertise=advertise, port=port)
+
+
+def first_address(service_cidr: str) -> str:
+    """The address of the Service kubernetes.default."""
+    return str(ipaddress.ip_network(service_cidr)[1])
 
 
 def publish_address(client: Client, *, advertise: str, port: int) -> None:

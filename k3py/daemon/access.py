@@ -1,5 +1,6 @@
 """Reaching a cluster's API from this machine: as its administrator, or as its node."""
 
+import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,19 +19,11 @@ class Connection(NamedTuple):
 
 
 def connect(path: Path | None = None, *, timeout: float = 10) -> Connection:
-    """As the kubeconfig at `path` says; the server's own unless told, then KUBECONFIG, then
-    ~/.kube/config. Raises kubeconfig.NoKubeconfig.
+    """As the kubeconfig at `path` says; unless told, KUBECONFIG, the server's own, or
+    ~/.kube/config. Raises kubeconfig.Unusable.
     """
-    access = kubeconfig.load(path or _default())
-    client = RemoteClient(
-        access.server,
-        ca=access.ca,
-        certificate=access.certificate,
-        key=access.key,
-        token=access.token,
-        timeout=timeout,
-    )
-    return Connection(client, pki.fingerprint(access.ca))
+    found = kubeconfig.read(path or _default())
+    return Connection(found.client(timeout=timeout), pki.fingerprint(found.ca))
 
 
 def as_node(server: str, folder: Path, *, timeout: float = 10) -> RemoteClient:
@@ -44,6 +37,8 @@ def as_node(server: str, folder: Path, *, timeout: float = 10) -> RemoteClient:
     )
 
 
-def _default() -> Path | None:
+def _default() -> Path:
+    named = os.environ.get("KUBECONFIG", "").partition(":")[0]
     own = Layout().kubeconfig
-    return own if own.exists() else None
+    home = Path.home() / ".kube/config"
+    return Path(named) if named else own if own.exists() or not home.exists() else home

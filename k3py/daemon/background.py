@@ -1,5 +1,6 @@
 """k3py as a background process, where no init system looks after it."""
 
+import contextlib
 import os
 import signal
 from pathlib import Path
@@ -44,12 +45,13 @@ def stop() -> bool:
 
 def stop_containers() -> int:
     """Kill the containers of this node, found by their cgroups; how many processes there were."""
-    killed = set()
-    for procs in Path("/sys/fs/cgroup").glob("**/k3py/**/cgroup.procs"):
-        for line in procs.read_text().split():
-            killed.add(int(line))
+    root, killed = Path("/sys/fs/cgroup"), set()
+    for pattern in ("k3py/**/cgroup.procs", "*/k3py/**/cgroup.procs"):  # cgroup v2, v1
+        for procs in root.glob(pattern):
+            killed.update(map(int, procs.read_text().split()))
     for pid in killed:
-        os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
     return len(killed)
 
 
