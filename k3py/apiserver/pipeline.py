@@ -31,7 +31,7 @@ class Pipeline:
     virtual: Mapping[str, Serve] = field(default_factory=dict)
 
     def authorize(self, user: User, asked: Attributes) -> None:
-        """For what is no resource. Raises Forbidden."""
+        """For what is no kind: paths, users to impersonate. Raises Forbidden."""
         if not self.authorizer.allows(user, asked):
             raise authz.refusal(user, asked)
 
