@@ -1,9 +1,9 @@
 """What deleting an object means: gone at once, after its grace, or when nothing holds it.
 
-    delete ──► gone                      nothing holds it
-          ├──► deletionTimestamp ──► the kubelet deletes with grace 0     a running pod
-          ├──► deletionTimestamp ──► the last finalizer is removed        finalizers
-          └──► Terminating ──► emptied and finalized                      a namespace
+delete ──► gone                      nothing holds it
+      ├──► deletionTimestamp ──► the kubelet deletes with grace 0     a running pod
+      ├──► deletionTimestamp ──► the last finalizer is removed        finalizers
+      └──► Terminating ──► emptied and finalized                      a namespace
 """
 
 from collections.abc import Mapping
@@ -140,6 +140,4 @@ def _grace(kind: Kind, obj: Object, wanted: int | None) -> int:
 
 def _shortens(metadata: Object, wanted: int | None) -> bool:
     """Whether a second deletion is more urgent than the first; it is never less."""
-    return wanted is not None and max(wanted, 0) < (
-        metadata.get("deletionGracePeriodSeconds") or 0
-    )
+    return wanted is not None and max(wanted, 0) < (metadata.get("deletionGracePeriodSeconds") or 0)

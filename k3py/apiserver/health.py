@@ -37,9 +37,7 @@ class Health:
         failed = any(found.values())
         if not failed and "verbose" not in http.args:
             return flask.Response("ok", mimetype="text/plain")
-        lines = [
-            f"[-]{n} failed: {why}" if why else f"[+]{n} ok" for n, why in found.items()
-        ]
+        lines = [f"[-]{n} failed: {why}" if why else f"[+]{n} ok" for n, why in found.items()]
         what = http.path.strip("/").partition("/")[0]
         lines.append(f"{what} check {'failed' if failed else 'passed'}")
         return flask.Response(

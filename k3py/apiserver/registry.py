@@ -8,8 +8,8 @@ A write is based on the revision it read; when another came between, it is decid
 unless the client named the revision itself.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import orjson
 
@@ -32,12 +32,7 @@ _NAMES_TRIED = 8
 
 Change = Callable[[Object], Object]
 Part = Callable[[Kind, Object, Object], Object]
-
-
-class Shape(Protocol):
-    """What the schemas know: see patching.Shapes."""
-
-    def refine(self, kind: Kind, obj: Object, mode: str, warn: list[str]) -> Iterable[Problem]: ...
+Problems = list[Problem]  # the registry has a method called list
 
 
 class Registry:
@@ -99,9 +94,7 @@ class Registry:
                 deletion.prepare_namespace(obj, None)
         return self._finish_creation(request, key, obj, found)
 
-    def _finish_creation(
-        self, request: Request, key: Key, obj: Object, found: "list[Problem]"
-    ) -> One:
+    def _finish_creation(self, request: Request, key: Key, obj: Object, found: Problems) -> One:
         kind, allocator = request.kind, self._allocator
         if not found:
             kind.default(obj)  # what admission added has defaults too
@@ -188,9 +181,7 @@ class Registry:
                 continue
         raise errors.conflict(kind, key.name)
 
-    def _check_and_replace(
-        self, request: Request, record: Record, old: Object, new: Object
-    ) -> One:
+    def _check_and_replace(self, request: Request, record: Record, old: Object, new: Object) -> One:
         kind, is_status = request.kind, request.subresource == "status"
         found = list(patching.refine(request, new))
         if not found:
@@ -230,9 +221,7 @@ class Registry:
             self.store.write(place, None, after=record.revision)
             return One(orjson.dumps(new))
         durable = not stewardship.is_fleeting(kind, new, old)
-        written = self.store.write(
-            place, _at_revision(new), after=record.revision, durable=durable
-        )
+        written = self.store.write(place, _at_revision(new), after=record.revision, durable=durable)
         return One(_value(written))
 
     # -- delete ---------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import flask
 from k3py import kinds
 from k3py.api.kind import Kind
 from k3py.api.objects import Object
-from k3py.apiserver import health
+from k3py.apiserver import authn, health
 from k3py.apiserver.admission.chain import chain
 from k3py.apiserver.allocation import Allocator
 from k3py.apiserver.authn.bootstrap_tokens import Lookup, Tokens
@@ -71,7 +71,7 @@ class ApiServer:
         self._reader = Reader(store)
         issuer = issuer or f"https://kubernetes.default.svc.{cluster_domain}"
         self._accounts = ServiceAccounts(service_account_key, issuer, issuer, self._reader, clock)
-        self._others = [Tokens(tokens).user] if tokens else []
+        self._others: list[authn.Verify] = [Tokens(tokens).user] if tokens else []
         rbac = Rbac(store)
         authorizer = AnyOf((Masters(), NodeAuthorizer(self._reader), rbac))
         registry = Registry(

@@ -121,7 +121,9 @@ def _request(
 
 def _resource(face: Face, request: Request, http: flask.Request) -> Response:
     headers = http.environ
-    include = http.args.get("includeObject", "Metadata") if "includeObject" in http.full_path else ""
+    include = (
+        http.args.get("includeObject", "Metadata") if "includeObject" in http.full_path else ""
+    )
     form = rendering.form(headers.get("HTTP_ACCEPT", ""), include or "Metadata")
     if http.method in _WITH_BODY:
         request = replace(request, body=_body(http, request))
@@ -207,10 +209,14 @@ def _user(face: Face, http: flask.Request) -> User:
 def _impersonated(pipeline: Pipeline, user: User, http: flask.Request) -> User:
     """Whom the caller wants to be, if they may. Raises Forbidden."""
     name = http.headers["Impersonate-User"]
-    named = [group for line in http.headers.getlist("Impersonate-Group") for group in line.split(",")]
+    named = [
+        group for line in http.headers.getlist("Impersonate-Group") for group in line.split(",")
+    ]
     if name.startswith("system:serviceaccount:"):
-        _, _, namespace, account = (name.split(":") + ["", ""])[:4]
-        asked = [Attributes("impersonate", "", "serviceaccounts", namespace=namespace, name=account)]
+        _, _, namespace, account = [*name.split(":"), "", ""][:4]
+        asked = [
+            Attributes("impersonate", "", "serviceaccounts", namespace=namespace, name=account)
+        ]
         implied = ["system:serviceaccounts", f"system:serviceaccounts:{namespace}"]
     else:
         asked = [Attributes("impersonate", "", "users", name=name)]
