@@ -13,11 +13,7 @@ from typing import Any
 from k3py.api import errors, times
 from k3py.api.kind import Kind
 from k3py.api.objects import Object, copy
-from k3py.api.wellknown import (
-    FINALIZER_FOREGROUND,
-    FINALIZER_KUBERNETES,
-    FINALIZER_ORPHAN,
-)
+from k3py.api.wellknown import FINALIZER_FOREGROUND, FINALIZER_ORPHAN
 from k3py.apiserver.request import Options
 from k3py.kinds import NAMESPACE, POD
 
@@ -98,17 +94,6 @@ def is_finished(kind: Kind, obj: Object) -> bool:
     if kind is NAMESPACE and obj.get("spec", {}).get("finalizers"):
         return False
     return not metadata.get("deletionGracePeriodSeconds")
-
-
-def prepare_namespace(obj: Object, old: Object | None) -> None:
-    """Keep, in place, what holds a namespace until its contents are gone, and its phase."""
-    if old is None:
-        spec = obj.get("spec") or {}
-        obj["spec"] = spec | {"finalizers": [FINALIZER_KUBERNETES]}
-        obj["status"] = {"phase": "Active"}
-    else:
-        obj["spec"] = obj.get("spec") or {}
-        obj["spec"]["finalizers"] = (old.get("spec") or {}).get("finalizers", [])
 
 
 def _set_finalizers(metadata: Object, propagation: str) -> None:

@@ -62,11 +62,13 @@ class Documents:
         if path == "/openapi/v3":
             return lambda http: _answer(http, self._openapi.index())
         if path == "/openapi/v2":
-            return lambda http: _answer(http, self._openapi.v2())
-        if path.startswith("/openapi/v3/"):
-            group_version = path.removeprefix("/openapi/v3/")
-            return lambda http: _answer(http, self._openapi.v3(group_version))
-        return None
+            return lambda http: _schema(http, self._openapi.hash(), self._openapi.v2)
+        group_version = path.removeprefix("/openapi/v3/")
+        if group_version.removeprefix("/") not in self._openapi.index()["paths"]:
+            return None
+        return lambda http: _schema(
+            http, self._openapi.hash(group_version), lambda: self._openapi.v3(group_version) or b""
+        )
 
     def _paths(self) -> list[str]:
         return sorted(
@@ -76,11 +78,20 @@ class Documents:
         )
 
 
-def _answer(http: flask.Request, found: Object | str | bytes) -> flask.Response:
+def _schema(http: flask.Request, tag: str, made: Callable[[], bytes]) -> flask.Response:
+    """A large document that rarely changes: not sent to who has it, kept for good by its hash."""
+    quoted = f'"{tag}"'
+    if http.environ.get("HTTP_IF_NONE_MATCH") == quoted:
+        return flask.Response(status=304, headers={"ETag": quoted})
+    response = flask.Response(made(), mimetype=bodies.JSON, headers={"ETag": quoted})
+    if http.args.get("hash") == tag:
+        response.headers["Cache-Control"] = "public, immutable"
+    return response
+
+
+def _answer(http: flask.Request, found: Object | str) -> flask.Response:
     if isinstance(found, str):
         return flask.Response(found, mimetype="text/plain")
-    if isinstance(found, bytes):
-        return flask.Response(found, mimetype=bodies.JSON)
     accept = http.environ.get("HTTP_ACCEPT", "")
     wanted = rendering.PLAIN
     if "yaml" in accept and "json" not in accept:

@@ -1,4 +1,4 @@
-"""/livez, /readyz, /healthz, /version and /metrics: how the server is, for whoever looks after it."""
+"""Health, version and metrics: how the server is, for whoever looks after it."""
 
 import os
 import platform

@@ -22,7 +22,7 @@ from k3py.apiserver.allocation import Allocator
 from k3py.apiserver.request import Many, One, Options, Request
 from k3py.apiserver.watching import Refused, Stream
 from k3py.base.clock import SYSTEM, Clock
-from k3py.kinds import NAMESPACE, POD, SERVICE
+from k3py.kinds import POD, SERVICE
 from k3py.store.errors import Conflict
 from k3py.store.record import Record
 from k3py.store.store import Store
@@ -90,8 +90,6 @@ class Registry:
         if not found:
             kind.default(obj)
             self.admit(Review(request.user, "create", kind, key, "", obj, None))
-            if kind is NAMESPACE:
-                deletion.prepare_namespace(obj, None)
         return self._finish_creation(request, key, obj, found)
 
     def _finish_creation(self, request: Request, key: Key, obj: Object, found: Problems) -> One:
@@ -190,8 +188,6 @@ class Registry:
             self.admit(
                 Review(request.user, "update", kind, request.key, request.subresource, new, old)
             )
-            if kind is NAMESPACE:
-                deletion.prepare_namespace(new, old)
             if is_status:
                 found.extend(kind.validate_status(new, old))
             else:

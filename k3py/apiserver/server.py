@@ -107,11 +107,15 @@ class ApiServer:
 
         streams = Streams(self._reader, Kubelets(self._reader, *self._kubelets))
         connects = streams.connects()
-        found = Discovery(self._resources, lambda kind, name: self._serves(kind, name, connects))
+
+        def served(kind: Kind, name: str) -> bool:
+            at = (kind.plural, name)
+            return name in ("status", "scale") or at in self.pipeline.subresources or at in connects
+
         documents = Documents(
-            found,
+            Discovery(self._resources, served),
             health.Health({"store": self._store_problem}),
-            OpenApi(self._resources.kinds),
+            OpenApi(self._resources.kinds, served=served),
             {
                 "/metrics": lambda: health.metrics(self._store, self._started),
                 "/.well-known/openid-configuration": self._oidc,
@@ -137,12 +141,6 @@ class ApiServer:
             ("namespaces", "finalize"): Finalize(registry),
             ("serviceaccounts", "token"): Token(registry, self._accounts, self._reader),
         }
-
-    def _serves(self, kind: Kind, name: str, connects: Mapping[tuple[str, str], Any]) -> bool:
-        if name in ("status", "scale"):
-            return True
-        at = (kind.plural, name)
-        return at in self.pipeline.subresources or at in connects
 
     def _store_problem(self) -> str | None:
         """The store keeps what is live in memory: reading it is the whole check."""

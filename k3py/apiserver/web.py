@@ -121,10 +121,8 @@ def _request(
 
 def _resource(face: Face, request: Request, http: flask.Request) -> Response:
     headers = http.environ
-    include = (
-        http.args.get("includeObject", "Metadata") if "includeObject" in http.full_path else ""
-    )
-    form = rendering.form(headers.get("HTTP_ACCEPT", ""), include or "Metadata")
+    included = http.args["includeObject"] if "includeObject=" in headers["QUERY_STRING"] else ""
+    form = rendering.form(headers.get("HTTP_ACCEPT", ""), included)
     if http.method in _WITH_BODY:
         request = replace(request, body=_body(http, request))
     if not request.options.manager and request.verb in ("create", "update", "patch"):
