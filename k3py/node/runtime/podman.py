@@ -8,6 +8,7 @@ Connections are few and shared; each is used by one thread at a time.
 import base64
 import contextlib
 import http.client
+import signal
 import socket
 import threading
 import urllib.parse
@@ -408,6 +409,7 @@ def _inspected(found: Object) -> Container:
         pid=int(state.get("Pid") or 0),
         monitor=int(state.get("ConmonPid") or 0),
         oom_killed=bool(state.get("OOMKilled")),
+        stop_signal=_signal(found["Config"].get("StopSignal")),
     )
 
 
@@ -449,6 +451,16 @@ def _listed_image(found: Object) -> Image:
         size=int(found.get("Size") or 0),
         created=_seconds(found.get("Created")),
     )
+
+
+def _signal(said: Any) -> str:
+    """Podman 4 says a number, Podman 5 a name."""
+    if isinstance(said, str) and said and not said.isdigit():
+        return said
+    try:
+        return signal.Signals(int(said)).name
+    except (TypeError, ValueError):
+        return "SIGTERM"
 
 
 def _time(text: str | None) -> datetime | None:

@@ -6,7 +6,7 @@ stands in its labels, so whoever looks at the engine sees all there is to know.
 
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 from typing import Protocol
@@ -22,6 +22,9 @@ ROLE = "io.k3py.role"
 ATTEMPT = "io.k3py.attempt"
 BACK_OFF = "io.k3py.back-off"
 HASH = "io.k3py.hash"
+SANDBOX = "io.k3py.sandbox"
+IMAGE = "io.k3py.image"
+IMAGE_REFERENCE = "io.k3py.image-reference"
 
 
 class RuntimeFailed(Exception):
@@ -69,7 +72,8 @@ class Container:
     """One container as the engine shows it.
 
     `exit_code` and `finished` mean something once it has exited; `pid` and `monitor` (the
-    process that waits for it) while it runs. `lost`: nobody can say how it ended.
+    process that waits for it) while it runs. `reason` and `message` say how it ended where
+    the exit code does not: StartError, ContainerStatusUnknown, and its own last words.
     """
 
     id: str
@@ -84,7 +88,9 @@ class Container:
     pid: int = 0
     monitor: int = 0
     oom_killed: bool = False
-    lost: bool = False
+    stop_signal: str = "SIGTERM"
+    reason: str = ""
+    message: str = ""
 
     @property
     def pod_uid(self) -> str:
@@ -107,6 +113,15 @@ class Container:
     def back_off(self) -> int:
         """Seconds to wait after this container's end before the next one is started."""
         return int(self.labels.get(BACK_OFF, "0"))
+
+    @property
+    def sandbox(self) -> str:
+        """The id of the sandbox it was made for."""
+        return self.labels.get(SANDBOX, "")
+
+    @property
+    def digest(self) -> str:
+        return self.labels.get(HASH, "")
 
     @property
     def is_running(self) -> bool:
@@ -232,7 +247,9 @@ class Labels:
     attempt: int = 0
     back_off: int = 0
     digest: str = ""
-    more: Mapping[str, str] = field(default_factory=dict)
+    sandbox: str = ""
+    image: str = ""
+    image_reference: str = ""
 
     def as_dict(self) -> dict[str, str]:
         return {
@@ -244,5 +261,7 @@ class Labels:
             ATTEMPT: str(self.attempt),
             BACK_OFF: str(self.back_off),
             HASH: self.digest,
-            **self.more,
+            SANDBOX: self.sandbox,
+            IMAGE: self.image,
+            IMAGE_REFERENCE: self.image_reference,
         }

@@ -157,6 +157,7 @@ default_ulimits = ["nofile={open_files}:{open_files}", "nproc={processes}:{proce
 pids_limit = 0
 log_driver = "k8s-file"
 log_size_max = -1
+http_proxy = false
 
 [engine]
 runtime = "crun"
