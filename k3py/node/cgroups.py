@@ -132,9 +132,7 @@ def _said(container: Object, which: str, name: str) -> int:
 
 
 def _all_limited(pod: Object, name: str) -> bool:
-    return all(
-        (c.get("resources") or {}).get("limits", {}).get(name) for c in containers(pod)
-    )
+    return all((c.get("resources") or {}).get("limits", {}).get(name) for c in containers(pod))
 
 
 # --- effects

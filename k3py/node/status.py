@@ -121,9 +121,7 @@ def _container_status(
     return status | ({"containerID": identity} if identity else {})
 
 
-def _waiting(
-    pod: Object, container: Object, seen: Seen, latest: Container | None
-) -> Object | None:
+def _waiting(pod: Object, container: Object, seen: Seen, latest: Container | None) -> Object | None:
     """Why the container does not run although it should; None when it runs or has ended."""
     if latest and latest.is_running:
         return None
@@ -314,9 +312,13 @@ def _ready(pod: Object, containers: Object) -> Object:
     for gate in pod["spec"].get("readinessGates") or ():
         kind = gate["conditionType"]
         if kind not in said:
-            problems.append(f'corresponding condition of pod readiness gate "{kind}" does not exist.')
+            problems.append(
+                f'corresponding condition of pod readiness gate "{kind}" does not exist.'
+            )
         elif said[kind] != "True":
-            problems.append(f'the status of pod readiness gate "{kind}" is not "True", but {said[kind]}')
+            problems.append(
+                f'the status of pod readiness gate "{kind}" is not "True", but {said[kind]}'
+            )
     if problems:
         return _condition("Ready", False, "ReadinessGatesNotReady", ", ".join(problems))
     return _condition("Ready", True)
@@ -331,9 +333,7 @@ def _condition(kind: str, holds: bool, reason: str = "", message: str = "") -> O
     return found
 
 
-def _merged(
-    old: Iterable[Object], new: Objects, generation: int | None, now: datetime
-) -> Objects:
+def _merged(old: Iterable[Object], new: Objects, generation: int | None, now: datetime) -> Objects:
     """Ours first, each with the time since when it holds; then those of others, untouched."""
     before = {c["type"]: c for c in old}
     done = []
@@ -342,9 +342,7 @@ def _merged(
         same = past is not None and past["status"] == condition["status"]
         since = past.get("lastTransitionTime") if past and same else None
         counted = {} if generation is None else {"observedGeneration": generation}
-        done.append(
-            {**condition, **counted, "lastTransitionTime": since or times.stamp(now)}
-        )
+        done.append({**condition, **counted, "lastTransitionTime": since or times.stamp(now)})
     return done + [c for kind, c in before.items() if kind not in CONDITIONS]
 
 

@@ -255,10 +255,7 @@ def _wanted(pod: Object, seen: Seen) -> Iterator[Object]:
     initialized = is_initialized(pod, seen)
     for container in pod["spec"].get("initContainers") or ():
         current = seen.current(container["name"])
-        if is_sidecar(container):
-            if current is None or not current.is_running:
-                yield container
-        elif not initialized and not _is_done(seen, container):
+        if is_sidecar(container) or (not initialized and not _is_done(seen, container)):
             if current is None or not current.is_running:
                 yield container
         if not initialized and not _is_done(seen, container):
