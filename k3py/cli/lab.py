@@ -1,5 +1,6 @@
 """k3py lab: a cluster of several nodes on this one machine."""
 
+import os
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -27,6 +28,7 @@ def _plainly(command: Callable[..., Any]) -> Callable[..., Any]:
         try:
             if not packages.is_root():
                 raise LabFailed("the lab makes networks and disks: run it as root, with sudo")
+            os.umask(0o022)  # of the nodes' disks, whatever this user's is
             return command(*args, **kwargs)
         except refusals as refusal:
             raise click.ClickException(str(refusal)) from refusal

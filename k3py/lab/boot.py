@@ -67,6 +67,7 @@ def _outside(boot: Boot) -> list[str]:
         "#!/bin/bash",
         f"# How lab node {boot.name} starts.",
         "set -eu",
+        "umask 022",
         'stage=$1 hello=$2 gate=$3 R="$(dirname "$(readlink -f "$0")")/root"',
         'if [ "$stage" = outside ]; then',
         f'    for door in {doors}; do echo 0 > "$door/cgroup.procs"; done',

@@ -181,7 +181,15 @@ class Node:
         doors = " ".join(f"'{door}'" for door in self.cgroup.doors())
         join = f'for door in {doors}; do echo 0 > "$door/cgroup.procs"; done; exec "$@"'
         inside = self.entry(argv, env or {})
-        return commands.run("/bin/sh", "-c", join, "enter", *inside, stdin=stdin, timeout=timeout)
+        try:
+            return commands.run(
+                *("/bin/sh", "-c", join, "enter", *inside), stdin=stdin, timeout=timeout
+            )
+        except commands.CommandFailed as failed:
+            # The caller knows its own command line, not the way in.
+            raise commands.CommandFailed(
+                (f"{self.name}:", *argv), failed.code, failed.stderr
+            ) from None
 
     def enter(self, *argv: str) -> NoReturn:
         """Become a program in the node: this process's terminal and exit code are its own."""
@@ -194,7 +202,7 @@ class Node:
         variables = [f"{name}={value}" for name, value in {**ENVIRONMENT, **env}.items()]
         return [
             *("nsenter", "--target", str(self._must_run()), "--mount", "--uts", "--ipc", "--net"),
-            *("--pid", "--cgroup", "--root", "--wd=/", "--"),
+            *("--pid", "--cgroup", "--root", "--wd", "--"),
             *("env", "-i", *variables, *argv),
         ]
 
