@@ -4,8 +4,6 @@ import os
 import subprocess
 from collections.abc import Mapping, Sequence
 
-Process = subprocess.Popen[bytes]
-
 
 class CommandFailed(Exception):
     """A program ended with a code that is not 0, was not there, or took too long.
@@ -56,7 +54,7 @@ def start(
     session: bool = True,
     cwd: str | None = None,
     pass_fds: Sequence[int] = (),
-) -> Process:
+) -> "subprocess.Popen[bytes]":
     """A program that goes on running. `output`: a file descriptor for what it prints.
 
     With `session` it has a session of its own, so that a signal to us does not reach it.

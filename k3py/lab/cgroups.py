@@ -105,10 +105,17 @@ class Cgroup:
             return False
         return any(f"/{TOP}/{self.name}/" in f"{line}/" for line in lines)
 
+    def is_empty(self) -> bool:
+        """Whether no process lives here or below."""
+        return not self._pids()
+
+    def _pids(self) -> set[int]:
+        return {pid for folder in self.folders() for pid in _pids_below(folder)}
+
     def remove(self) -> None:
         """Kill whoever lives here and remove the cgroup with all below it."""
         for _ in _until_gone():
-            pids = {pid for folder in self.folders() for pid in _pids_below(folder)}
+            pids = self._pids()
             for pid in pids:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)

@@ -6,7 +6,7 @@ import select
 import shutil
 import signal
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
@@ -44,7 +44,6 @@ class Node:
     lan: Lan
     cgroup: Cgroup
     shown: tuple[Path, ...] = ()
-    _started: commands.Process | None = field(default=None, repr=False)
 
     @property
     def name(self) -> str:
@@ -81,11 +80,11 @@ class Node:
         gate_theirs, gate = os.pipe()
         try:
             with (self.folder / "console.log").open("wb") as console:
-                self._started = commands.start(
+                commands.start(
                     *("/bin/bash", str(script), "outside", str(hello_theirs), str(gate_theirs)),
                     output=console.fileno(),
                     pass_fds=(hello_theirs, gate_theirs),
-                )
+                ).wait()
             os.close(hello_theirs)
             os.close(gate_theirs)
             self._attend(hello, gate)
@@ -159,9 +158,6 @@ class Node:
     def _clear(self) -> None:
         """What a node that is off leaves on this machine; also after a boot cut short."""
         self.cgroup.remove()
-        if self._started is not None:
-            self._started.wait(OFF_SECONDS)
-            self._started = None
         self.lan.unplug(self.number)
         (self.folder / "init.pid").unlink(missing_ok=True)
 

@@ -78,13 +78,14 @@ class Registry:
         doors = " ".join(f"'{door}'" for door in self.cgroup.doors())
         join = f'for door in {doors}; do echo 0 > "$door/cgroup.procs"; done; exec "$@"'
         with (self.folder / "log").open("wb") as log:
-            process = commands.start(
-                *("/bin/sh", "-c", join, "registry", "docker-registry", "serve", str(config)),
+            commands.start(
+                *("/bin/sh", "-c", join, "registry"),
+                *("setsid", "--fork", "docker-registry", "serve", str(config)),
                 output=log.fileno(),
-            )
+            ).wait()
         deadline = clock.SYSTEM.monotonic() + START_SECONDS
         while not self.answers():
-            if process.poll() is not None or clock.SYSTEM.monotonic() > deadline:
+            if self.cgroup.is_empty() or clock.SYSTEM.monotonic() > deadline:
                 shown = (self.folder / "log").read_text(errors="replace")[-1000:]
                 raise RegistryFailed(f"the registry does not answer on {self.address}: {shown}")
             clock.sleep(0.02)
