@@ -179,6 +179,30 @@ def test_an_image_can_be_built_here_and_run_there(lab, pi1):
     assert pi1.exec("podman", "run", "--rm", "--network=none", name) == "good day\n"
 
 
+def test_a_machine_with_only_version_2_cgroups_has_nodes_too():
+    """In a mount namespace where version 2 is all there is."""
+    claim = """
+from k3py.lab.lab import Lab
+lab = Lab("machines-v2")
+try:
+    lab.up(1, internet=False, start_k3py=False)
+    node = lab.node(1)
+    assert "0::/init" in node.exec("cat", "/proc/self/cgroup").splitlines()
+    node.exec("mkdir", "/sys/fs/cgroup/pods")
+    inside = node.exec("cat", "/sys/fs/cgroup/pods/cgroup.controllers")
+    assert inside == open("/sys/fs/cgroup/cgroup.controllers").read(), inside
+    node.power_cut()
+    node.power_on()
+finally:
+    lab.down()
+"""
+    mounts = "umount -l /sys/fs/cgroup; mount -t cgroup2 cgroup2 /sys/fs/cgroup"
+    commands.run(
+        *("unshare", "--mount", "--propagation", "private"),
+        *("sh", "-ec", f'{mounts}; exec "$0" -c "$1"', sys.executable, claim),
+    )
+
+
 def traces() -> dict[str, list[str]]:
     """What labs could leave on this machine; of processes those of the second and third."""
     cgroups = [str(p) for p in Path("/sys/fs/cgroup").glob("**/k3py-lab/**") if p.is_dir()]
@@ -199,7 +223,9 @@ def lab_processes() -> list[str]:
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
-            if "k3py-lab/machines-" in (folder / "cgroup").read_text() and os.readlink(folder / "exe"):
+            if "k3py-lab/machines-" in (folder / "cgroup").read_text() and os.readlink(
+                folder / "exe"
+            ):
                 found.append(folder.name)
         except OSError:
             continue
