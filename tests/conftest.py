@@ -16,11 +16,18 @@ CLOUD_SDK = Path("/usr/lib/google-cloud-sdk/bin")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=_weight)
     if os.geteuid() == 0:
         return
     for item in items:
         if any(item.get_closest_marker(name) for name in NEED_ROOT):
             item.add_marker(pytest.mark.skip(reason="needs root"))
+
+
+def _weight(item: pytest.Item) -> int:
+    """Cheap tests first: a mistake that they find need not wait for a cluster."""
+    marked = [bool(item.get_closest_marker(name)) for name in NEED_ROOT]
+    return len(marked) - marked[::-1].index(True) if any(marked) else 0
 
 
 @pytest.fixture

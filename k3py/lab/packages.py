@@ -12,19 +12,21 @@ from k3py.lab import busybox
 # program: the Debian package that has it
 PROGRAMS = {
     "busybox": "busybox-static",
+    "catatonit": "catatonit",
     "conmon": "conmon",
     "conntrack": "conntrack",
     "crun": "crun",
     "docker-registry": "docker-registry",
     "ip": "iproute2",
     "modprobe": "kmod",
+    "netavark": "netavark",
     "nft": "nftables",
     "podman": "podman",
     "ssh-keygen": "openssh-client",
     "sshd": "openssh-server",
     "unshare": "util-linux",
 }
-PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/usr/lib/podman"
 # Services that these packages start, which nobody asked for.
 SERVICES = {"docker-registry": "docker-registry", "openssh-server": "ssh"}
 POLICY = Path("/usr/sbin/policy-rc.d")

@@ -23,7 +23,7 @@ BUSYBOX = "docker.io/library/busybox:1.36"
 
 @pytest.fixture(scope="module")
 def lab():
-    lab = Lab("machines")
+    lab = Lab("test-machines")
     lab.down()
     lab.up(2, internet=False, start_k3py=False)
     yield lab
@@ -146,7 +146,7 @@ def test_a_node_that_cannot_start_says_why_and_is_off(lab):
 
 def test_two_labs_live_side_by_side_and_one_leaves_nothing_behind(lab, pi1):
     before = traces()
-    other = Lab("machines-2")
+    other = Lab("test-machines-2")
     other.up(1, internet=True, start_k3py=False)
     assert other.lan.subnet != lab.lan.subnet
     other.node(1).exec("podman", "run", "-d", "--network=none", BUSYBOX, "sleep", "600")
@@ -159,14 +159,14 @@ def test_two_labs_live_side_by_side_and_one_leaves_nothing_behind(lab, pi1):
 def test_down_cleans_up_after_an_up_that_was_killed():
     before = traces()
     for seconds in (0.2, 0.35, 0.5, 0.7):
-        up = [sys.executable, "-m", "k3py", "lab", "up", "--name", "machines-3"]
+        up = [sys.executable, "-m", "k3py", "lab", "up", "--name", "test-machines-3"]
         process = subprocess.Popen(
             [*up, "--nodes", "3", "--plain", "--no-install"], stdout=subprocess.DEVNULL
         )
         time.sleep(seconds)
         process.send_signal(signal.SIGKILL)
         process.wait()
-        Lab("machines-3").down()
+        Lab("test-machines-3").down()
         assert traces() == before
 
 
@@ -183,7 +183,7 @@ def test_a_machine_with_only_version_2_cgroups_has_nodes_too():
     """In a mount namespace where version 2 is all there is."""
     claim = """
 from k3py.lab.lab import Lab
-lab = Lab("machines-v2")
+lab = Lab("test-machines-v2")
 try:
     lab.up(1, internet=False, start_k3py=False)
     node = lab.node(1)
@@ -223,7 +223,7 @@ def lab_processes() -> list[str]:
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
-            if "k3py-lab/machines-" in (folder / "cgroup").read_text() and os.readlink(
+            if "k3py-lab/test-machines-" in (folder / "cgroup").read_text() and os.readlink(
                 folder / "exe"
             ):
                 found.append(folder.name)
