@@ -12,7 +12,8 @@ CGI = """\
 #!/bin/sh
 printf 'Content-Type: text/plain\\r\\n\\r\\n'
 echo "hostname=$(hostname)"
-echo "client=$REMOTE_ADDR"
+client=${REMOTE_ADDR#"[::ffff:"}
+echo "client=${client%]}"
 echo "uri=$REQUEST_URI"
 echo "method=$REQUEST_METHOD"
 env | sort

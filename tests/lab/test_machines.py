@@ -16,6 +16,7 @@ from k3py.base import commands
 from k3py.lab import busybox, images
 from k3py.lab.lab import ROOT, Lab, LabFailed
 from k3py.lab.node import NodeFailed, NodeOff
+from tests.images import echo, python
 
 pytestmark = pytest.mark.cluster
 BUSYBOX = "docker.io/library/busybox:1.36"
@@ -177,6 +178,19 @@ def test_an_image_can_be_built_here_and_run_there(lab, pi1):
     lab.registry.push(built, "greeting:1")
     name = "docker.io/library/greeting:1"
     assert pi1.exec("podman", "run", "--rm", "--network=none", name) == "good day\n"
+
+
+def test_the_images_that_tests_use_do_what_they_say(lab, pi1):
+    for built in (echo, python):
+        lab.registry.push(built.image(), built.NAME)
+    run = ("podman", "run", "--network=host")
+    pi1.exec(*run, "-d", "--name", "echo", echo.NAME, "8088")
+    answer = lab.node("pi2").exec("busybox", "wget", "-qO-", f"{pi1.address}:8088/cgi-bin/echo?x=1")
+    pi1.exec("podman", "rm", "-f", "-t0", "echo")
+    assert f"client={lab.node('pi2').address}" in answer
+    assert "uri=/cgi-bin/echo?x=1" in answer
+    code = "import json, ssl, sqlite3, ctypes; print(json.dumps(ssl.OPENSSL_VERSION[:7]))"
+    assert pi1.exec(*run, "--rm", python.NAME, "python3", "-c", code) == '"OpenSSL"\n'
 
 
 def test_a_machine_with_only_version_2_cgroups_has_nodes_too():
