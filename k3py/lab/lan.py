@@ -90,15 +90,13 @@ class Lan:
         commands.run("ip", "link", "set", link, "master", self.bridge, "up")
 
     def unplug(self, node: int) -> None:
-        if _exists(self.link(node)):
-            commands.run("ip", "link", "delete", self.link(node))
+        _delete(self.link(node))
 
     def down(self) -> None:
         """Remove the bridge, every cable in it and the rules; fine when they are not there."""
         for link in Path("/sys/class/net").glob(f"{self.bridge}-*"):
-            commands.run("ip", "link", "delete", link.name)
-        if _exists(self.bridge):
-            commands.run("ip", "link", "delete", self.bridge)
+            _delete(link.name)
+        _delete(self.bridge)
         with contextlib.suppress(commands.CommandFailed):
             commands.run("nft", "delete", "table", "ip", self.table)
 
@@ -123,6 +121,16 @@ def _first_free(taken: set[int], destinations: list[str]) -> int:
         "no network is free for a lab: routes lead to all of "
         f"{PREFIXES[0]}.0/24 … {PREFIXES[-1]}.0/24 (`ip route` lists them)"
     )
+
+
+def _delete(link: str) -> None:
+    """Fine when it is not there, or goes meanwhile: a dying node takes its end with it."""
+    try:
+        if _exists(link):
+            commands.run("ip", "link", "delete", link)
+    except commands.CommandFailed:
+        if _exists(link):
+            raise
 
 
 def _exists(link: str) -> bool:
