@@ -14,11 +14,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-# Folders of the node's own disk; /usr and /etc are the machine's with the node's changes over it.
+# Folders of the node's own disk.
 DISK = (
-    *("proc", "sys", "dev", "run", "tmp", "root", "home", "mnt", "opt", "srv", "usr", "etc"),
-    *("var/lib", "var/log", "var/tmp", "var/cache"),
+    *("proc", "sys", "dev", "run", "tmp", "root", "home", "mnt", "opt", "srv"),
+    *("var/log", "var/tmp", "var/lib/apt/lists/partial", "var/cache/apt/archives/partial"),
 )
+# The machine's, with the node's changes over them. With dpkg's notes, what is installed on the
+# machine is installed in the node, and apt-get there can add to it.
+OVERLAYS = {"usr": "usr", "etc": "etc", "var/lib/dpkg": "dpkg"}
 DEVICES = (
     *("null 1 3", "zero 1 5", "full 1 7", "random 1 8", "urandom 1 9", "tty 5 0", "kmsg 1 11"),
     *("fuse 10 229", "net/tun 10 200"),
@@ -86,11 +89,9 @@ def _outside(boot: Boot) -> list[str]:
 
 def _disk() -> list[str]:
     lines = ['mount --bind "$R" "$R"']
-    for name in ("usr", "etc"):
-        lines.append(
-            f"mount -t overlay overlay "
-            f'-o "lowerdir=/{name},upperdir=$R/../{name},workdir=$R/../{name}.work" "$R/{name}"'
-        )
+    for place, name in OVERLAYS.items():
+        layers = f"lowerdir=/{place},upperdir=$R/../{name},workdir=$R/../{name}.work"
+        lines.append(f'mount -t overlay -o "{layers}" overlay "$R/{place}"')
     return ["# The disk.", *lines, ""]
 
 

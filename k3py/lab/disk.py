@@ -1,7 +1,7 @@
 """What is on a new node's disk: its identity, its settings, and the jobs of its init.
 
-A disk is a folder: `root` becomes /, `usr` and `etc` hold the node's changes to this
-machine's /usr and /etc. Everything that makes the node itself lies here and so outlives
+A disk is a folder: `root` becomes /, the folders of boot.OVERLAYS hold the node's changes
+to what it has from this machine, such as /usr and /etc. Everything that makes the node itself lies here and so outlives
 a power cut; /run and /tmp are memory and do not.
 """
 
@@ -57,7 +57,7 @@ class Disk:
 
     def make(self) -> None:
         """Everything but the program may stay from before; a half-made disk is made again."""
-        for name in boot.DISK:
+        for name in (*boot.DISK, *boot.OVERLAYS):
             (self.root / name).mkdir(parents=True, exist_ok=True)
         (self.root / "root").chmod(0o700)
         for name in ("tmp", "var/tmp"):
@@ -67,8 +67,11 @@ class Disk:
                 _link(self.root / name, f"usr/{name}")
         _link(self.root / "var/run", "/run")
         _link(self.root / "var/lock", "/run/lock")
-        for name in ("usr.work", "etc.work", "usr/local/bin", "usr/local/sbin"):
-            (self.folder / name).mkdir(parents=True, exist_ok=True)
+        for name in boot.OVERLAYS.values():
+            (self.folder / name).mkdir(exist_ok=True)
+            (self.folder / f"{name}.work").mkdir(exist_ok=True)
+        for name in ("bin", "sbin"):
+            (self.folder / "usr/local" / name).mkdir(parents=True, exist_ok=True)
         for name in OWN_ETC:
             folder = self.etc / name
             folder.mkdir(parents=True, exist_ok=True)
