@@ -7,10 +7,11 @@ from typing import Any
 
 from k3py.api import meta, times
 from k3py.api.objects import Object, Objects
-from k3py.node import cgroups, restarts, steps
+from k3py.kinds.core import pod as pods
+from k3py.node import restarts, steps
 from k3py.node.images import normalized
 from k3py.node.runtime.runtime import Container, State
-from k3py.node.seen import POD, Problem, Seen, is_sidecar, old_status
+from k3py.node.seen import POD, Problem, Seen, old_status
 
 # What the node writes; other conditions belong to others and stay as they are.
 CONDITIONS = (
@@ -45,7 +46,7 @@ def pod_status(pod: Object, seen: Seen, place: Place) -> Object:
         **_verdict(pod, old, place.now),
         **_addresses(pod, seen, place, old),
         "startTime": old.get("startTime") or times.stamp(place.now),
-        "qosClass": old.get("qosClass") or cgroups.qos_class(pod),
+        "qosClass": old.get("qosClass") or pods.qos_class(pod),
         "containerStatuses": apps,
     }
     if inits:
@@ -79,7 +80,7 @@ def _app_status(
 
 def _init_status(pod: Object, container: Object, seen: Seen, over: bool) -> Object:
     status = _container_status(pod, container, seen, over, "PodInitializing")
-    if not is_sidecar(container):
+    if not pods.is_sidecar(container):
         ended = status["state"].get("terminated")
         status["ready"] = bool(ended and ended["exitCode"] == 0)
         status["started"] = "running" in status["state"]
@@ -121,9 +122,7 @@ def _container_status(
     return status | ({"containerID": identity} if identity else {})
 
 
-def _waiting(
-    pod: Object, container: Object, seen: Seen, latest: Container | None
-) -> Object | None:
+def _waiting(pod: Object, container: Object, seen: Seen, latest: Container | None) -> Object | None:
     """Why the container does not run although it should; None when it runs or has ended."""
     if latest and latest.is_running:
         return None
@@ -137,12 +136,19 @@ def _waiting(
     if problem:
         return _said(problem)
     seconds = int(restarts.delay(latest).total_seconds())
-    if not seconds:
+    if not is_backing_off(pod, container, latest):
         return None
     return {
         "reason": "CrashLoopBackOff",
         "message": crash_loop(pod, container["name"], seconds),
     }
+
+
+def is_backing_off(pod: Object, container: Object, ended: Container) -> bool:
+    """Whether the container waits before it is started again."""
+    if not restarts.should_restart(pod, container, ended):
+        return False
+    return bool(restarts.delay(ended))
 
 
 def crash_loop(pod: Object, name: str, seconds: int) -> str:
@@ -297,7 +303,7 @@ def _containers_ready(phase: str, inits: Objects, apps: Objects, pod: Object) ->
         return _condition("ContainersReady", False, "PodCompleted")
     if phase == steps.FAILED:
         return _condition("ContainersReady", False, "PodFailed")
-    sidecars = {c["name"] for c in pod["spec"].get("initContainers") or () if is_sidecar(c)}
+    sidecars = {c["name"] for c in pod["spec"].get("initContainers") or () if pods.is_sidecar(c)}
     counted = [*(s for s in inits if s["name"] in sidecars), *apps]
     unready = [s["name"] for s in counted if not s["ready"]]
     if not unready:
@@ -314,9 +320,13 @@ def _ready(pod: Object, containers: Object) -> Object:
     for gate in pod["spec"].get("readinessGates") or ():
         kind = gate["conditionType"]
         if kind not in said:
-            problems.append(f'corresponding condition of pod readiness gate "{kind}" does not exist.')
+            problems.append(
+                f'corresponding condition of pod readiness gate "{kind}" does not exist.'
+            )
         elif said[kind] != "True":
-            problems.append(f'the status of pod readiness gate "{kind}" is not "True", but {said[kind]}')
+            problems.append(
+                f'the status of pod readiness gate "{kind}" is not "True", but {said[kind]}'
+            )
     if problems:
         return _condition("Ready", False, "ReadinessGatesNotReady", ", ".join(problems))
     return _condition("Ready", True)
@@ -331,9 +341,7 @@ def _condition(kind: str, holds: bool, reason: str = "", message: str = "") -> O
     return found
 
 
-def _merged(
-    old: Iterable[Object], new: Objects, generation: int | None, now: datetime
-) -> Objects:
+def _merged(old: Iterable[Object], new: Objects, generation: int | None, now: datetime) -> Objects:
     """Ours first, each with the time since when it holds; then those of others, untouched."""
     before = {c["type"]: c for c in old}
     done = []
@@ -342,9 +350,7 @@ def _merged(
         same = past is not None and past["status"] == condition["status"]
         since = past.get("lastTransitionTime") if past and same else None
         counted = {} if generation is None else {"observedGeneration": generation}
-        done.append(
-            {**condition, **counted, "lastTransitionTime": since or times.stamp(now)}
-        )
+        done.append({**condition, **counted, "lastTransitionTime": since or times.stamp(now)})
     return done + [c for kind, c in before.items() if kind not in CONDITIONS]
 
 
