@@ -45,7 +45,8 @@ def stop() -> bool:
 
 def stop_containers() -> int:
     """Kill the containers of this node, found by their cgroups; how many processes there were."""
-    root, killed = Path("/sys/fs/cgroup"), set()
+    root = Path("/sys/fs/cgroup")
+    killed: set[int] = set()
     for pattern in ("k3py/**/cgroup.procs", "*/k3py/**/cgroup.procs"):  # cgroup v2, v1
         for procs in root.glob(pattern):
             killed.update(map(int, procs.read_text().split()))
