@@ -12,7 +12,8 @@ from tests.apiserver.processes import received, running
 POD = "/api/v1/namespaces/default/pods/web"
 UPGRADE = (
     "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\n"
-    "X-Stream-Protocol-Version: v4.channel.k8s.io\r\nX-Stream-Protocol-Version: v3.channel.k8s.io\r\n"
+    "X-Stream-Protocol-Version: v4.channel.k8s.io\r\n"
+    "X-Stream-Protocol-Version: v3.channel.k8s.io\r\n"
     "Authorization: Bearer secret\r\n\r\n"
 )
 
