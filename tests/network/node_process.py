@@ -24,6 +24,7 @@ def main() -> None:
         service_cidr=plan.SERVICES,
         dns_ip=plan.DNS,
         cluster_domain=plan.DOMAIN,
+        resolv_conf=Path(sys.argv[2]),
     )
     group = threads.Group("node")
     group.start("network", agent.run)
