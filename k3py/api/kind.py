@@ -24,6 +24,18 @@ class Column(NamedTuple):
     description: str = ""
 
 
+class Since(NamedTuple):
+    """A cell that holds an age: `text` with {} in the place of the time since `moment`.
+
+    What is printed depends on when it is printed, so the kind says only since when.
+    `moment` None: `unknown` alone is printed.
+    """
+
+    moment: str | None
+    text: str = "{}"
+    unknown: str = "<unknown>"
+
+
 AGE = Column("Age", lambda obj: obj["metadata"].get("creationTimestamp"), "date")
 
 

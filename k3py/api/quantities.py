@@ -8,6 +8,8 @@ from decimal import ROUND_UP, Decimal
 
 _BINARY = {"Ki": 1, "Mi": 2, "Gi": 3, "Ti": 4, "Pi": 5, "Ei": 6}
 _DECIMAL = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
+_MAX = Decimal((1 << 63) - 1)
+_NANO = Decimal("1e-9")
 _SYNTAX = re.compile(
     r"^(?P<number>[+-]?(\d+\.?\d*|\.\d+))(?P<suffix>[KMGTPE]i|[numkMGTPE]?|[eE][+-]?\d{1,3})$"
 )
@@ -52,3 +54,29 @@ def from_bytes(count: int) -> str:
         if count and count % 1024**power == 0:
             return f"{count // 1024**power}{suffix}"
     return str(count)
+
+
+def canonical(text: str | float) -> str:
+    """The form in which Kubernetes stores a quantity: 1000m is 1, 1024Mi is 1Gi, 0.5 is 500m.
+
+    The family of suffixes stays; what is finer than a billionth is rounded up. Raises ValueError.
+    """
+    text = str(text).strip()
+    value = parse(text)
+    suffix = text.lstrip("+-.0123456789")
+    if suffix in _BINARY:
+        value = max(min(value, _MAX), -_MAX)
+        if abs(value) >= 1024 and value == value.to_integral_value():
+            return from_bytes(int(value))
+    if not value:
+        return "0"
+    if int(value.as_tuple().exponent) < -9:
+        value = value.quantize(_NANO, ROUND_UP)
+    sign, digits, exponent = value.normalize().as_tuple()
+    power = int(exponent) // 3 * 3
+    number = int("".join(map(str, digits))) * 10 ** (int(exponent) - power)
+    if suffix[:1] in ("e", "E") and suffix != "E":
+        unit = f"e{power}" if power else ""
+    else:
+        unit = next((s for s, p in _DECIMAL.items() if p == power), f"e{power}")
+    return f"{'-' if sign else ''}{number}{unit}"
