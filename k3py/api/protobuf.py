@@ -72,13 +72,13 @@ def encode(obj: Object) -> bytes:
         raw = _encoded(name, obj)
     except (TypeError, AttributeError, OverflowError, KeyError) as error:
         raise ValueError(f"{api_version} {kind} does not fit its protobuf form: {error}") from error
-    type_meta = _text(1, api_version) + _text(2, kind)
-    return PREFIX + _block(1, type_meta) + _block(2, raw) + _text(3, "") + _text(4, "")
+    type_meta = text(1, api_version) + text(2, kind)
+    return PREFIX + block(1, type_meta) + block(2, raw) + text(3, "") + text(4, "")
 
 
 def frame(event: Event) -> bytes:
     """One event of a watch: its length in four bytes, then a WatchEvent with the envelope."""
-    message = _text(1, event.type) + _block(2, _block(1, encode(event.object)))
+    message = text(1, event.type) + block(2, block(1, encode(event.object)))
     return len(message).to_bytes(4, "big") + message
 
 
@@ -112,10 +112,10 @@ def _fields(message: str) -> dict[int, Field]:
 def _opened(data: memoryview) -> Object:
     api_version = kind = ""
     raw = encoding = memoryview(b"")
-    for number, value in _entries(data):
+    for number, value in entries(data):
         match number, value:
             case 1, memoryview():
-                names = {n: _string(v) for n, v in _entries(value) if isinstance(v, memoryview)}
+                names = {n: _string(v) for n, v in entries(value) if isinstance(v, memoryview)}
                 api_version, kind = names.get(1, ""), names.get(2, "")
             case 2, memoryview():
                 raw = value
@@ -131,7 +131,7 @@ def _opened(data: memoryview) -> Object:
     return obj
 
 
-def _entries(data: memoryview) -> Iterator[tuple[int, Any]]:
+def entries(data: memoryview) -> Iterator[tuple[int, Any]]:
     """The fields of a message of any type: integers, and views of what has a length."""
     at, end = 0, len(data)
     while at < end:
@@ -183,7 +183,7 @@ def _varint(data: memoryview, at: int) -> tuple[int, int]:
 
 def _decode_into(obj: Object, message: str, data: memoryview) -> None:
     fields = _fields(message)
-    for number, value in _entries(data):
+    for number, value in entries(data):
         field = fields.get(number)
         if field is None:
             continue
@@ -232,7 +232,7 @@ def _varints(data: memoryview) -> list[int]:
 
 def _map_entry(field: Field, data: memoryview) -> tuple[str, Any]:
     key, item = "", None
-    for number, value in _entries(data):
+    for number, value in entries(data):
         if number == 1:
             key = _string(_view(field, value))
         elif number == 2:
@@ -274,12 +274,12 @@ def _base64(data: memoryview) -> str:
 
 def _read_json(data: memoryview) -> Any:
     """The one field of a RawExtension or a FieldsV1: JSON text."""
-    raw = next((v for n, v in _entries(data) if n == 1 and isinstance(v, memoryview)), None)
+    raw = next((v for n, v in entries(data) if n == 1 and isinstance(v, memoryview)), None)
     return orjson.loads(raw) if raw else None
 
 
 def _read_strings(data: memoryview) -> list[str]:
-    return [_string(v) for n, v in _entries(data) if n == 1 and isinstance(v, memoryview)]
+    return [_string(v) for n, v in entries(data) if n == 1 and isinstance(v, memoryview)]
 
 
 def _read_quantity(data: memoryview) -> str:
@@ -288,10 +288,10 @@ def _read_quantity(data: memoryview) -> str:
 
 
 def _read_int_or_string(data: memoryview) -> int | str:
-    values = dict(_entries(data))
-    kind, number, text = values.get(1, 0), values.get(2, 0), values.get(3, memoryview(b""))
-    if kind == 1 and isinstance(text, memoryview):
-        return _string(text)
+    values = dict(entries(data))
+    kind, number, chars = values.get(1, 0), values.get(2, 0), values.get(3, memoryview(b""))
+    if kind == 1 and isinstance(chars, memoryview):
+        return _string(chars)
     if kind == 0 and isinstance(number, int):
         return _signed(number, 32)
     raise ValueError("impossible IntOrString.Type")
@@ -300,7 +300,7 @@ def _read_int_or_string(data: memoryview) -> int | str:
 def _moment(data: memoryview) -> datetime | None:
     if not data:
         return None
-    values = dict(_entries(data))
+    values = dict(entries(data))
     seconds, nanos = values.get(1, 0), values.get(2, 0)
     if not isinstance(seconds, int) or not isinstance(nanos, int):
         raise ValueError("proto: wrong wireType in a time")
@@ -338,7 +338,7 @@ def _encoded(message: str, obj: Object) -> bytes:
     out = bytearray()
     for field in _fields(message).values():
         if field.shape == "inline":
-            out += _block(field.number, _encoded(field.type, obj))
+            out += block(field.number, _encoded(field.type, obj))
             continue
         value = obj.get(field.name)
         if field.shape == "list":
@@ -346,7 +346,7 @@ def _encoded(message: str, obj: Object) -> bytes:
                 out += _written(field, _zero(field) if item is None else item)
         elif field.shape == "map":
             for key, item in sorted((value or {}).items()):
-                out += _block(field.number, _map_bytes(field, key, item))
+                out += block(field.number, _map_bytes(field, key, item))
         elif value is not None:
             out += _written(field, value)
         elif field.shape != "pointer":
@@ -356,7 +356,7 @@ def _encoded(message: str, obj: Object) -> bytes:
 
 def _map_bytes(field: Field, key: str, item: Any) -> bytes:
     item = _zero(field) if item is None else item
-    return _text(1, key) + _written(field._replace(number=2), item)
+    return text(1, key) + _written(field._replace(number=2), item)
 
 
 def _zero(field: Field) -> Any:
@@ -372,14 +372,14 @@ _TIMELESS = ("time", "micro-time", "json")
 def _written(field: Field, value: Any) -> bytes:
     kind, number = field.type, field.number
     if kind == "string":
-        return _text(number, value)
+        return text(number, value)
     if field.wire == _VARINT:
         return _tag(number, _VARINT) + _varint_bytes(int(value))
     if kind == "double":
         return _tag(number, _FIXED64) + struct.pack("<d", value)
     if "." in kind:
-        return _block(number, _encoded(kind, value))
-    return _block(number, _WRITERS[kind](value))
+        return block(number, _encoded(kind, value))
+    return block(number, _WRITERS[kind](value))
 
 
 def _tag(number: int, wire: int) -> bytes:
@@ -398,22 +398,23 @@ def _varint_bytes(value: int) -> bytes:
     return bytes(out)
 
 
-def _block(number: int, data: bytes) -> bytes:
+def block(number: int, data: bytes) -> bytes:
+    """A field of bytes, or of a message that is encoded already."""
     return _tag(number, _BYTES) + _varint_bytes(len(data)) + data
 
 
-def _text(number: int, value: str) -> bytes:
-    return _block(number, value.encode())
+def text(number: int, value: str) -> bytes:
+    return block(number, value.encode())
 
 
 def _write_json(value: Any) -> bytes:
-    return b"" if value is None else _block(1, orjson.dumps(value))
+    return b"" if value is None else block(1, orjson.dumps(value))
 
 
 def _write_int_or_string(value: int | str) -> bytes:
     if isinstance(value, str):
-        return _varint_field(1, 1) + _varint_field(2, 0) + _text(3, value)
-    return _varint_field(1, 0) + _varint_field(2, value) + _text(3, "")
+        return _varint_field(1, 1) + _varint_field(2, 0) + text(3, value)
+    return _varint_field(1, 0) + _varint_field(2, value) + text(3, "")
 
 
 def _write_time(value: str | None) -> bytes:
@@ -429,10 +430,10 @@ def _varint_field(number: int, value: int) -> bytes:
 
 
 _WRITERS: dict[str, Callable[[Any], bytes]] = {
-    "bytes": lambda text: base64.b64decode(text, validate=True),
+    "bytes": lambda value: base64.b64decode(value, validate=True),
     "json": _write_json,
-    "strings": lambda texts: b"".join(_text(1, text) for text in texts),
-    "quantity": lambda text: _text(1, str(text)),
+    "strings": lambda values: b"".join(text(1, value) for value in values),
+    "quantity": lambda value: text(1, str(value)),
     "int-or-string": _write_int_or_string,
     "time": _write_time,
     "micro-time": _write_time,

@@ -121,7 +121,9 @@ class Allocator:
         if not why and self._is_taken(address):
             why = "provided IP is already allocated"
         if why:
-            value = f'Invalid value: []string{{"{address}"}}: failed to allocate IP {address}: {why}'
+            value = (
+                f'Invalid value: []string{{"{address}"}}: failed to allocate IP {address}: {why}'
+            )
             raise _invalid(service, Problem("spec.clusterIPs", value))
 
     def _check_port(self, service: Object, field: str, number: int) -> None:

@@ -34,7 +34,10 @@ def decoded(body: bytes, content_type: str) -> Any:
     if media == PROTOBUF:
         from k3py.api import protobuf
 
-        value: Any = protobuf.decode(body)
+        try:
+            value: Any = protobuf.decode(body)
+        except (ValueError, RecursionError) as wrong:
+            raise errors.BadRequest(f"the object provided is unrecognized: {wrong}") from None
     elif media in (YAML, "text/yaml", "application/x-yaml", Patch.APPLY.value):
         value = _yaml(body)
     elif media == JSON or media in _PATCHES:
@@ -60,7 +63,9 @@ def _json(body: bytes) -> Any:
     try:
         return orjson.loads(body)
     except (orjson.JSONDecodeError, RecursionError) as wrong:
-        raise errors.BadRequest(f"the object provided is unrecognized: invalid JSON: {wrong}") from None
+        raise errors.BadRequest(
+            f"the object provided is unrecognized: invalid JSON: {wrong}"
+        ) from None
 
 
 def _yaml(body: bytes) -> Any:
@@ -76,7 +81,9 @@ def _yaml(body: bytes) -> Any:
             raise errors.BadRequest("error converting YAML to JSON: aliases are not allowed here")
         return _plain(yaml.load(body, Loader=_loader()))  # noqa: S506 - a safe loader
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as wrong:
-        raise errors.BadRequest(f"error converting YAML to JSON: yaml: {_first_line(wrong)}") from None
+        raise errors.BadRequest(
+            f"error converting YAML to JSON: yaml: {_first_line(wrong)}"
+        ) from None
 
 
 def _aliases(yaml: Any, body: bytes) -> bool:
@@ -107,7 +114,9 @@ def _first_line(wrong: Exception) -> str:
 
 
 _INTEGER = re.compile(r"^[-+]?(0|[1-9][0-9_]*)$|^0o[0-7]+$|^0x[0-9a-fA-F]+$|^0[0-7]+$|^0b[01]+$")
-_FLOAT = re.compile(r"^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$|^[-+]?\.(inf|Inf|INF)$|^\.(nan|NaN|NAN)$")
+_FLOAT = re.compile(
+    r"^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$|^[-+]?\.(inf|Inf|INF)$|^\.(nan|NaN|NAN)$"
+)
 
 
 def _number(text: str) -> int | float:
@@ -151,9 +160,7 @@ def _loader() -> Any:
             Loader.add_constructor(
                 f"tag:yaml.org,2002:{tag}", lambda loader, node: _number(node.value)
             )
-        Loader.add_constructor(
-            "tag:yaml.org,2002:timestamp", lambda loader, node: loader.construct_scalar(node)
-        )
+        Loader.add_constructor("tag:yaml.org,2002:timestamp", lambda _loader, node: node.value)
         _made["loader"] = Loader
     return _made["loader"]
 

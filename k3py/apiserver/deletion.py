@@ -1,9 +1,9 @@
 """What deleting an object means: gone at once, after its grace, or when nothing holds it.
 
-    delete ──► gone                      nothing holds it
-          ├──► deletionTimestamp ──► the kubelet deletes with grace 0     a running pod
-          ├──► deletionTimestamp ──► the last finalizer is removed        finalizers
-          └──► Terminating ──► emptied and finalized                      a namespace
+delete ──► gone                      nothing holds it
+      ├──► deletionTimestamp ──► the kubelet deletes with grace 0     a running pod
+      ├──► deletionTimestamp ──► the last finalizer is removed        finalizers
+      └──► Terminating ──► emptied and finalized                      a namespace
 """
 
 from collections.abc import Mapping
@@ -13,11 +13,7 @@ from typing import Any
 from k3py.api import errors, times
 from k3py.api.kind import Kind
 from k3py.api.objects import Object, copy
-from k3py.api.wellknown import (
-    FINALIZER_FOREGROUND,
-    FINALIZER_KUBERNETES,
-    FINALIZER_ORPHAN,
-)
+from k3py.api.wellknown import FINALIZER_FOREGROUND, FINALIZER_ORPHAN
 from k3py.apiserver.request import Options
 from k3py.kinds import NAMESPACE, POD
 
@@ -100,17 +96,6 @@ def is_finished(kind: Kind, obj: Object) -> bool:
     return not metadata.get("deletionGracePeriodSeconds")
 
 
-def prepare_namespace(obj: Object, old: Object | None) -> None:
-    """Keep, in place, what holds a namespace until its contents are gone, and its phase."""
-    if old is None:
-        spec = obj.get("spec") or {}
-        obj["spec"] = spec | {"finalizers": [FINALIZER_KUBERNETES]}
-        obj["status"] = {"phase": "Active"}
-    else:
-        obj["spec"] = obj.get("spec") or {}
-        obj["spec"]["finalizers"] = (old.get("spec") or {}).get("finalizers", [])
-
-
 def _set_finalizers(metadata: Object, propagation: str) -> None:
     if not propagation:
         return
@@ -140,6 +125,4 @@ def _grace(kind: Kind, obj: Object, wanted: int | None) -> int:
 
 def _shortens(metadata: Object, wanted: int | None) -> bool:
     """Whether a second deletion is more urgent than the first; it is never less."""
-    return wanted is not None and max(wanted, 0) < (
-        metadata.get("deletionGracePeriodSeconds") or 0
-    )
+    return wanted is not None and max(wanted, 0) < (metadata.get("deletionGracePeriodSeconds") or 0)

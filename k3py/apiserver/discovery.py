@@ -17,7 +17,11 @@ _KINDS = {
     "attach": ("", "v1", "PodAttachOptions"),
     "portforward": ("", "v1", "PodPortForwardOptions"),
 }
-_PROXIES = {"pods": "PodProxyOptions", "nodes": "NodeProxyOptions", "services": "ServiceProxyOptions"}
+_PROXIES = {
+    "pods": "PodProxyOptions",
+    "nodes": "NodeProxyOptions",
+    "services": "ServiceProxyOptions",
+}
 _VERBS = {
     "status": ["get", "patch", "update"],
     "scale": ["get", "patch", "update"],

@@ -6,7 +6,7 @@ import flask
 import orjson
 
 from k3py.api.objects import Object
-from k3py.apiserver import bodies, discovery, health, rendering
+from k3py.apiserver import bodies, discovery, health, openapi_protobuf, rendering
 from k3py.apiserver.discovery import Discovery
 from k3py.apiserver.health import Health
 from k3py.apiserver.openapi import OpenApi
@@ -62,25 +62,41 @@ class Documents:
         if path == "/openapi/v3":
             return lambda http: _answer(http, self._openapi.index())
         if path == "/openapi/v2":
-            return lambda http: _answer(http, self._openapi.v2())
-        if path.startswith("/openapi/v3/"):
-            group_version = path.removeprefix("/openapi/v3/")
-            return lambda http: _answer(http, self._openapi.v3(group_version))
-        return None
-
-    def _paths(self) -> list[str]:
-        return sorted(
-            ["/api", "/api/v1", "/apis", "/openapi/v2", "/openapi/v3"]
-            + list(self._health.paths())
-            + list(self._others)
+            return self._openapi_v2
+        group_version = path.removeprefix("/openapi/v3/")
+        if group_version.removeprefix("/") not in self._openapi.index()["paths"]:
+            return None
+        return lambda http: _schema(
+            http, self._openapi.hash(group_version), lambda: self._openapi.v3(group_version) or b""
         )
 
+    def _openapi_v2(self, http: flask.Request) -> flask.Response:
+        tag = self._openapi.hash()
+        if openapi_protobuf.ACCEPTED not in http.environ.get("HTTP_ACCEPT", ""):
+            return _schema(http, tag, self._openapi.v2)
+        return _schema(http, tag, self._openapi.v2_protobuf, openapi_protobuf.MEDIA_TYPE)
 
-def _answer(http: flask.Request, found: Object | str | bytes) -> flask.Response:
+    def _paths(self) -> list[str]:
+        own = ("/api", "/api/v1", "/apis", "/openapi/v2", "/openapi/v3")
+        return sorted((*own, *self._health.paths(), *self._others))
+
+
+def _schema(
+    http: flask.Request, tag: str, made: Callable[[], bytes], media_type: str = bodies.JSON
+) -> flask.Response:
+    """A large document that rarely changes: not sent to who has it, kept for good by its hash."""
+    quoted = f'"{tag}"'
+    if http.environ.get("HTTP_IF_NONE_MATCH") == quoted:
+        return flask.Response(status=304, headers={"ETag": quoted})
+    response = flask.Response(made(), mimetype=media_type, headers={"ETag": quoted})
+    if http.args.get("hash") == tag:
+        response.headers["Cache-Control"] = "public, immutable"
+    return response
+
+
+def _answer(http: flask.Request, found: Object | str) -> flask.Response:
     if isinstance(found, str):
         return flask.Response(found, mimetype="text/plain")
-    if isinstance(found, bytes):
-        return flask.Response(found, mimetype=bodies.JSON)
     accept = http.environ.get("HTTP_ACCEPT", "")
     wanted = rendering.PLAIN
     if "yaml" in accept and "json" not in accept:

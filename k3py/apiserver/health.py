@@ -1,4 +1,4 @@
-"""/livez, /readyz, /healthz, /version and /metrics: how the server is, for whoever looks after it."""
+"""Health, version and metrics: how the server is, for whoever looks after it."""
 
 import os
 import platform
@@ -37,9 +37,7 @@ class Health:
         failed = any(found.values())
         if not failed and "verbose" not in http.args:
             return flask.Response("ok", mimetype="text/plain")
-        lines = [
-            f"[-]{n} failed: {why}" if why else f"[+]{n} ok" for n, why in found.items()
-        ]
+        lines = [f"[-]{n} failed: {why}" if why else f"[+]{n} ok" for n, why in found.items()]
         what = http.path.strip("/").partition("/")[0]
         lines.append(f"{what} check {'failed' if failed else 'passed'}")
         return flask.Response(

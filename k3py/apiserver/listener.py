@@ -95,8 +95,7 @@ class _Handler(pywsgi.WSGIHandler):  # type: ignore[misc]
         if inner is not None:
             found: bytes = inner.read(1024)
             return found
-        found = self.socket._sock.recv(1024)
-        return found
+        return bytes(self.socket._sock.recv(1024))
 
     def run_application(self) -> None:
         if not self.environ["k3py.upgrade"]:
@@ -182,4 +181,3 @@ def server_context(certificate: Path, key: Path, client_ca: Path) -> ssl.SSLCont
 def _subject(connection: Any) -> Any:
     certificate = getattr(connection, "getpeercert", lambda: None)()
     return certificate.get("subject") if certificate else None
-

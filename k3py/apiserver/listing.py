@@ -115,9 +115,7 @@ def _single(store: Store, chosen: Selection, key: str) -> Many:
     return Many(chosen.kind, found, max(revision, record.revision if record else 0))
 
 
-def _page(
-    store: Store, chosen: Selection, prefix: str, limit: int, after: Continue | None
-) -> Many:
+def _page(store: Store, chosen: Selection, prefix: str, limit: int, after: Continue | None) -> Many:
     start = prefix + after.start if after else ""
     if after and after.revision and not _is_kept(store, prefix, after.revision):
         raise _expired_token(Continue(0, after.start))

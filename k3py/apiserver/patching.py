@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from k3py.api import errors, schema
-from k3py.api.kind import Kind, Problem
+from k3py.api.kind import Problem
 from k3py.api.objects import Object
 from k3py.api.patch import json_patch, merge_patch, strategic
 from k3py.apiserver.request import Request
@@ -46,10 +46,16 @@ def patched(request: Request, old: Object) -> Object:
         case Patch.STRATEGIC.value:
             kind = request.kind
             return strategic.apply(old, change, schema.for_kind(kind.api_version, kind.kind))
-    raise errors.UnsupportedMediaType(
-        "the body of the request was in an unknown format - accepted media types include: "
-        + ", ".join(_SUPPORTED)
-    )
+    raise errors.UnsupportedMediaType(f"{request.how} is no kind of patch")
+
+
+def check_media_type(how: str) -> None:
+    """Raises UnsupportedMediaType for what is no kind of patch."""
+    if how not in _SUPPORTED:
+        raise errors.UnsupportedMediaType(
+            "the body of the request was in an unknown format - accepted media types include: "
+            + ", ".join(_SUPPORTED)
+        )
 
 
 def _unknown(shape: schema.Schema, request: Request, obj: Object) -> list[str]:
@@ -60,3 +66,23 @@ def _report_unknown(request: Request, found: list[str]) -> None:
     if found and request.options.validation == "Strict":
         raise errors.BadRequest("strict decoding error: " + ", ".join(found))
     request.warnings.extend(w for w in found if w not in request.warnings)
+
+
+def check_apply(request: Request) -> None:
+    """Raises BadRequest for an apply patch without what it needs."""
+    if not request.options.manager:
+        raise errors.BadRequest(
+            'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is required for apply patch'
+        )
+
+
+def applied(request: Request, old: Object | None) -> Object:
+    raise NotImplementedError
+
+
+def track(request: Request, old: Object | None, new: Object, now: datetime) -> None:
+    pass
+
+
+def is_same_apply(new: Object, old: Object) -> bool:
+    return new == old

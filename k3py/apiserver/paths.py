@@ -1,7 +1,7 @@
 """What a URL means: which kind, which object of it, which part of that object.
 
-    /api/v1/namespaces/home/pods/web/log        core group
-    /apis/apps/v1/namespaces/home/deployments   every other
+/api/v1/namespaces/home/pods/web/log        core group
+/apis/apps/v1/namespaces/home/deployments   every other
 """
 
 from collections.abc import Iterable, Mapping
@@ -85,8 +85,12 @@ def verb(method: str, target: Target, *, watch: bool) -> str:
     if method == "DELETE" and not target.name:
         return "deletecollection"
     found = _METHODS.get(method)
-    if found is None:
-        raise errors.MethodNotAllowed("the server does not allow this method on the requested resource")
+    # What is created in a collection has its name in the body; all else is named in the path.
+    in_collection = found == "create" and not target.subresource
+    if found is None or in_collection is bool(target.name):
+        raise errors.MethodNotAllowed(
+            "the server does not allow this method on the requested resource"
+        )
     return found
 
 
@@ -169,9 +173,7 @@ def _number(query: Mapping[str, str], name: str) -> int | None:
 
 def _dry_run(text: str) -> bool:
     if text not in ("", "All"):
-        raise errors.BadRequest(
-            f'dryRun: Unsupported value: "{text}": supported values: "All"'
-        )
+        raise errors.BadRequest(f'dryRun: Unsupported value: "{text}": supported values: "All"')
     return text == "All"
 
 

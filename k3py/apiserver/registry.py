@@ -8,8 +8,8 @@ A write is based on the revision it read; when another came between, it is decid
 unless the client named the revision itself.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import orjson
 
@@ -22,7 +22,7 @@ from k3py.apiserver.allocation import Allocator
 from k3py.apiserver.request import Many, One, Options, Request
 from k3py.apiserver.watching import Refused, Stream
 from k3py.base.clock import SYSTEM, Clock
-from k3py.kinds import NAMESPACE, POD, SERVICE
+from k3py.kinds import POD, SERVICE
 from k3py.store.errors import Conflict
 from k3py.store.record import Record
 from k3py.store.store import Store
@@ -32,12 +32,7 @@ _NAMES_TRIED = 8
 
 Change = Callable[[Object], Object]
 Part = Callable[[Kind, Object, Object], Object]
-
-
-class Shape(Protocol):
-    """What the schemas know: see patching.Shapes."""
-
-    def refine(self, kind: Kind, obj: Object, mode: str, warn: list[str]) -> Iterable[Problem]: ...
+Problems = list[Problem]  # the registry has a method called list
 
 
 class Registry:
@@ -95,13 +90,9 @@ class Registry:
         if not found:
             kind.default(obj)
             self.admit(Review(request.user, "create", kind, key, "", obj, None))
-            if kind is NAMESPACE:
-                deletion.prepare_namespace(obj, None)
         return self._finish_creation(request, key, obj, found)
 
-    def _finish_creation(
-        self, request: Request, key: Key, obj: Object, found: "list[Problem]"
-    ) -> One:
+    def _finish_creation(self, request: Request, key: Key, obj: Object, found: Problems) -> One:
         kind, allocator = request.kind, self._allocator
         if not found:
             kind.default(obj)  # what admission added has defaults too
@@ -188,9 +179,7 @@ class Registry:
                 continue
         raise errors.conflict(kind, key.name)
 
-    def _check_and_replace(
-        self, request: Request, record: Record, old: Object, new: Object
-    ) -> One:
+    def _check_and_replace(self, request: Request, record: Record, old: Object, new: Object) -> One:
         kind, is_status = request.kind, request.subresource == "status"
         found = list(patching.refine(request, new))
         if not found:
@@ -199,8 +188,6 @@ class Registry:
             self.admit(
                 Review(request.user, "update", kind, request.key, request.subresource, new, old)
             )
-            if kind is NAMESPACE:
-                deletion.prepare_namespace(new, old)
             if is_status:
                 found.extend(kind.validate_status(new, old))
             else:
@@ -230,9 +217,7 @@ class Registry:
             self.store.write(place, None, after=record.revision)
             return One(orjson.dumps(new))
         durable = not stewardship.is_fleeting(kind, new, old)
-        written = self.store.write(
-            place, _at_revision(new), after=record.revision, durable=durable
-        )
+        written = self.store.write(place, _at_revision(new), after=record.revision, durable=durable)
         return One(_value(written))
 
     # -- delete ---------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from k3py.api.objects import Object
 from k3py.apiserver import bodies, table
 from k3py.apiserver.request import Many
 from k3py.apiserver.watching import Refused, Stream, line
+from k3py.base.clock import SYSTEM
 
 _META = "meta.k8s.io"
 _YAMLS = (bodies.YAML, "text/yaml", "application/x-yaml")
@@ -31,7 +32,7 @@ class Form:
     yaml: bool = False
     shape: str = ""
     version: str = "v1"
-    include: str = "Metadata"
+    include: table.Include = "Metadata"
 
     @property
     def media_type(self) -> str:
@@ -42,8 +43,12 @@ PLAIN = Form()
 
 
 @lru_cache(maxsize=256)
-def form(accept: str, include: str = "Metadata") -> Form:
-    """The first form in an Accept header that can be given. Raises NotAcceptable."""
+def form(accept: str, included: str = "") -> Form:
+    """The first form in an Accept header that can be given; `included` is includeObject.
+
+    Raises NotAcceptable, BadRequest.
+    """
+    include = _included(included)
     if not accept:
         return PLAIN
     for choice in accept.split(","):
@@ -64,6 +69,15 @@ def form(accept: str, include: str = "Metadata") -> Form:
     )
 
 
+def _included(text: str) -> table.Include:
+    match text:
+        case "None" | "Metadata" | "Object":
+            return text
+        case "":
+            return "Metadata"
+    raise errors.BadRequest(f'includeObject: Invalid value: "{text}"')
+
+
 def one(kind: Kind, value: bytes, wanted: Form) -> bytes:
     """One object's body."""
     if not wanted.shape:
@@ -72,8 +86,8 @@ def one(kind: Kind, value: bytes, wanted: Form) -> bytes:
     if obj.get("kind") == "Status":
         return _encoded(obj, wanted)
     if wanted.shape == "Table":
-        metadata = {"resourceVersion": obj["metadata"].get("resourceVersion", "")}
-        return _encoded(_table(kind, [obj], metadata, wanted), wanted)
+        revision = int(obj["metadata"].get("resourceVersion") or 0)
+        return _encoded(_table(kind, [obj], Many(kind, [], revision), wanted), wanted)
     return _encoded(_partial(obj, wanted), wanted)
 
 
@@ -95,7 +109,7 @@ def many(answer: Many, wanted: Form) -> bytes:
         return bodies.to_yaml(orjson.loads(body)) if wanted.yaml else body
     objects = [orjson.loads(item) for item in answer.items]
     if wanted.shape == "Table":
-        return _encoded(_table(kind, objects, metadata, wanted), wanted)
+        return _encoded(_table(kind, objects, answer, wanted), wanted)
     found = {
         "kind": "PartialObjectMetadataList",
         "apiVersion": f"{_META}/{wanted.version}",
@@ -127,9 +141,17 @@ def _encoded(found: Any, wanted: Form) -> bytes:
     return bodies.to_yaml(found) if wanted.yaml else orjson.dumps(found)
 
 
-def _table(kind: Kind, objects: list[Object], metadata: Object, wanted: Form) -> Object:
-    found: Object = table.table(kind, objects, include=wanted.include)
-    return found | {"apiVersion": f"{_META}/{wanted.version}", "metadata": metadata}
+def _table(kind: Kind, objects: list[Object], answer: Many, wanted: Form) -> Object:
+    found = table.table(
+        kind,
+        objects,
+        include=wanted.include,
+        now=SYSTEM.now(),
+        revision=answer.revision,
+        continue_=answer.continue_,
+        remaining=answer.remaining,
+    )
+    return found | {"apiVersion": f"{_META}/{wanted.version}"}
 
 
 def _row(kind: Kind, wanted: Form) -> Callable[[Object], Object]:
@@ -138,12 +160,9 @@ def _row(kind: Kind, wanted: Form) -> Callable[[Object], Object]:
 
     def reshape(obj: Object) -> Object:
         nonlocal said
-        metadata = {"resourceVersion": obj["metadata"].get("resourceVersion", "")}
-        found = _table(kind, [obj], metadata, wanted)
-        if said:
-            found["columnDefinitions"] = None
+        found = table.event(kind, obj, include=wanted.include, now=SYSTEM.now(), first=not said)
         said = True
-        return found
+        return found | {"apiVersion": f"{_META}/{wanted.version}"}
 
     return reshape
 

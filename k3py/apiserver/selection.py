@@ -9,7 +9,8 @@ from functools import lru_cache
 
 import orjson
 
-from k3py.api import fields, labels
+from k3py.api import fields as by_fields
+from k3py.api import labels as by_labels
 from k3py.api.kind import Kind
 from k3py.api.objects import Object
 
@@ -19,8 +20,8 @@ class Selection:
     """A label and a field selector on one kind."""
 
     kind: Kind
-    labels: labels.Selector = labels.EVERYTHING
-    fields: fields.Selector = fields.EVERYTHING
+    labels: by_labels.Selector = by_labels.EVERYTHING
+    fields: by_fields.Selector = by_fields.EVERYTHING
     needles: tuple[bytes, ...] = ()
 
     def matches(self, value: bytes) -> bool:
@@ -41,13 +42,13 @@ def selection(kind: Kind, label_text: str = "", field_text: str = "") -> Selecti
     """Raises BadRequest for what is no selector."""
     if not label_text and not field_text:
         return Selection(kind)
-    chosen = labels.parse(label_text)
+    chosen = by_labels.parse(label_text)
     needles = tuple(
         orjson.dumps(r.key) + b":" + orjson.dumps(next(iter(r.values)))
         for r in chosen.requirements
         if r.operator == "In" and len(r.values) == 1
     )
-    return Selection(kind, chosen, fields.parse(kind, field_text), needles)
+    return Selection(kind, chosen, by_fields.parse(kind, field_text), needles)
 
 
 @lru_cache(maxsize=64)

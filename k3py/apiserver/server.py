@@ -11,7 +11,7 @@ import flask
 from k3py import kinds
 from k3py.api.kind import Kind
 from k3py.api.objects import Object
-from k3py.apiserver import health
+from k3py.apiserver import authn, health
 from k3py.apiserver.admission.chain import chain
 from k3py.apiserver.allocation import Allocator
 from k3py.apiserver.authn.bootstrap_tokens import Lookup, Tokens
@@ -71,7 +71,7 @@ class ApiServer:
         self._reader = Reader(store)
         issuer = issuer or f"https://kubernetes.default.svc.{cluster_domain}"
         self._accounts = ServiceAccounts(service_account_key, issuer, issuer, self._reader, clock)
-        self._others = [Tokens(tokens).user] if tokens else []
+        self._others: list[authn.Verify] = [Tokens(tokens).user] if tokens else []
         rbac = Rbac(store)
         authorizer = AnyOf((Masters(), NodeAuthorizer(self._reader), rbac))
         registry = Registry(
@@ -107,11 +107,15 @@ class ApiServer:
 
         streams = Streams(self._reader, Kubelets(self._reader, *self._kubelets))
         connects = streams.connects()
-        found = Discovery(self._resources, lambda kind, name: self._serves(kind, name, connects))
+
+        def served(kind: Kind, name: str) -> bool:
+            at = (kind.plural, name)
+            return name in ("status", "scale") or at in self.pipeline.subresources or at in connects
+
         documents = Documents(
-            found,
+            Discovery(self._resources, served),
             health.Health({"store": self._store_problem}),
-            OpenApi(self._resources.kinds),
+            OpenApi(self._resources.kinds, served=served),
             {
                 "/metrics": lambda: health.metrics(self._store, self._started),
                 "/.well-known/openid-configuration": self._oidc,
@@ -137,12 +141,6 @@ class ApiServer:
             ("namespaces", "finalize"): Finalize(registry),
             ("serviceaccounts", "token"): Token(registry, self._accounts, self._reader),
         }
-
-    def _serves(self, kind: Kind, name: str, connects: Mapping[tuple[str, str], Any]) -> bool:
-        if name in ("status", "scale"):
-            return True
-        at = (kind.plural, name)
-        return at in self.pipeline.subresources or at in connects
 
     def _store_problem(self) -> str | None:
         """The store keeps what is live in memory: reading it is the whole check."""

@@ -10,7 +10,7 @@ from werkzeug.exceptions import HTTPException
 
 from k3py.api import errors
 from k3py.api.objects import Object
-from k3py.apiserver import authn, bodies, paths, rendering
+from k3py.apiserver import authn, bodies, patching, paths, rendering
 from k3py.apiserver.authz import Attributes
 from k3py.apiserver.pipeline import Pipeline
 from k3py.apiserver.request import (
@@ -121,8 +121,10 @@ def _request(
 
 def _resource(face: Face, request: Request, http: flask.Request) -> Response:
     headers = http.environ
-    include = http.args.get("includeObject", "Metadata") if "includeObject" in http.full_path else ""
-    form = rendering.form(headers.get("HTTP_ACCEPT", ""), include or "Metadata")
+    included = http.args["includeObject"] if "includeObject=" in headers["QUERY_STRING"] else ""
+    form = rendering.form(headers.get("HTTP_ACCEPT", ""), included)
+    if request.verb == "patch":
+        patching.check_media_type(request.how)
     if http.method in _WITH_BODY:
         request = replace(request, body=_body(http, request))
     if not request.options.manager and request.verb in ("create", "update", "patch"):
@@ -207,10 +209,14 @@ def _user(face: Face, http: flask.Request) -> User:
 def _impersonated(pipeline: Pipeline, user: User, http: flask.Request) -> User:
     """Whom the caller wants to be, if they may. Raises Forbidden."""
     name = http.headers["Impersonate-User"]
-    named = [group for line in http.headers.getlist("Impersonate-Group") for group in line.split(",")]
+    named = [
+        group for line in http.headers.getlist("Impersonate-Group") for group in line.split(",")
+    ]
     if name.startswith("system:serviceaccount:"):
-        _, _, namespace, account = (name.split(":") + ["", ""])[:4]
-        asked = [Attributes("impersonate", "", "serviceaccounts", namespace=namespace, name=account)]
+        _, _, namespace, account = [*name.split(":"), "", ""][:4]
+        asked = [
+            Attributes("impersonate", "", "serviceaccounts", namespace=namespace, name=account)
+        ]
         implied = ["system:serviceaccounts", f"system:serviceaccounts:{namespace}"]
     else:
         asked = [Attributes("impersonate", "", "users", name=name)]

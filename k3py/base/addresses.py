@@ -4,10 +4,13 @@ from collections.abc import Container
 from ipaddress import AddressValueError, IPv4Address, IPv4Network, NetmaskValueError
 
 
-def network(text: str) -> IPv4Network | None:
-    """The range that `text` ("10.42.1.0/24") stands for; None when it stands for none."""
+def network(text: str, *, strict: bool = True) -> IPv4Network | None:
+    """The range that `text` ("10.42.1.0/24") stands for; None when it stands for none.
+
+    Unless `strict`, any address of the range may stand before the slash.
+    """
     try:
-        return IPv4Network(text)
+        return IPv4Network(text, strict)
     except (AddressValueError, NetmaskValueError, ValueError):
         return None
 

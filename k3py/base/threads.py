@@ -28,10 +28,10 @@ class Group:
         self.name = name
         self.stopping: Stop = threading.Event()
         self.failure: BaseException | None = None
-        self._threads: list[tuple[threading.Thread, Callable[[], object]]] = []
+        self._threads: list[tuple[threading.Thread, Callable[[], object] | None]] = []
 
     def start(
-        self, name: str, run: Callable[[Stop], object], *, wake: Callable[[], object] = bool
+        self, name: str, run: Callable[[Stop], object], *, wake: Callable[[], object] | None = None
     ) -> None:
         """Start a thread. `wake` is called when its turn to stop has come.
 
@@ -57,7 +57,8 @@ class Group:
         me = threading.current_thread()
         share = seconds / max(1, len(self._threads))
         for thread, wake in reversed(self._threads):
-            wake()
+            if wake:
+                wake()
             if thread is not me:
                 thread.join(share)
                 if thread.is_alive():

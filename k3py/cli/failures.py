@@ -12,8 +12,8 @@ _ANSWERS = {
     ("k3py.daemon.options", "BadConfiguration"),
     ("k3py.daemon.preflight", "NotReady"),
     ("k3py.daemon.processes", "AlreadyRunning"),
-    ("k3py.lab.lab", "LabError"),
-    ("k3py.store.schema", "BadStore"),
+    ("k3py.lab.lab", "LabFailed"),
+    ("k3py.store.errors", "Unusable"),
 }
 
 

@@ -22,7 +22,7 @@ def connect(path: Path | None = None, *, timeout: float = 10) -> Connection:
     """As the kubeconfig at `path` says; unless told, KUBECONFIG, the server's own, or
     ~/.kube/config. Raises kubeconfig.Unusable.
     """
-    found = kubeconfig.read(path or _default())
+    found = kubeconfig.read(path or default_kubeconfig())
     return Connection(found.client(timeout=timeout), pki.fingerprint(found.ca))
 
 
@@ -37,7 +37,7 @@ def as_node(server: str, folder: Path, *, timeout: float = 10) -> RemoteClient:
     )
 
 
-def _default() -> Path:
+def default_kubeconfig() -> Path:
     named = os.environ.get("KUBECONFIG", "").partition(":")[0]
     own = Layout().kubeconfig
     home = Path.home() / ".kube/config"

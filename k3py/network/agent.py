@@ -14,16 +14,18 @@ import struct
 from collections.abc import Iterator
 
 from k3py import kinds
-from k3py.api.objects import Object
+from k3py.api.objects import Key, Object
 from k3py.base import threads
 from k3py.base.log import Log
 from k3py.client.client import Client
 from k3py.network import netlink, nft, pods
-from k3py.network.backends import Informers
+from k3py.network.backends import Backends, Informers
 from k3py.network.loop import Loop
-from k3py.network.marks import MASQUERADE_TABLE, VXLAN_DEVICE
+from k3py.network.marks import MASQUERADE_TABLE, PROXY_TABLE, VXLAN_DEVICE
 from k3py.network.overlay import overlay
 from k3py.network.pods import Pods
+from k3py.network.proxy import rules
+from k3py.network.proxy.proxier import Proxier
 
 log = Log("k3py.network")
 
@@ -63,19 +65,24 @@ class NetworkAgent:
         )
         self.ready = self._overlay.ready
         self._overlay_loop = Loop("overlay", self._overlay.step)
-        self._loops = [self._overlay_loop]
         nodes.subscribe(self._node_changed)
+
+        self._backends = Backends(informers)
+        cluster = rules.Cluster(cluster_cidr, service_cidr, dns_ip)
+        self._proxier = Proxier(self._backends, cluster=cluster, node_name=node_name)
+        self._proxy_loop = Loop("proxy", self._proxier.step)
+        self._backends.subscribe(self._service_changed)
 
     def run(self, stop: threads.Stop) -> None:
         group = threads.Group("network")
-        for loop in self._loops:
-            group.start(loop.name, loop.run)
+        group.start("overlay", self._overlay_loop.run)
+        group.start("proxy", self._run_proxy)
         try:
             self._watch_kernel(stop, group.stopping)
         finally:
             group.stopping.set()
-            for loop in self._loops:
-                loop.wake()
+            self._overlay_loop.wake()
+            self._proxy_loop.wake()
             group.stop()
         if group.failure:
             raise group.failure
@@ -83,6 +90,16 @@ class NetworkAgent:
     def _node_changed(self, old: Object | None, new: Object | None) -> None:
         if self._overlay.concerns(old, new):
             self._overlay_loop.wake()
+
+    def _service_changed(self, service: Key) -> None:
+        self._proxier.changed(service)
+        self._proxy_loop.wake()
+
+    def _run_proxy(self, stop: threads.Stop) -> None:
+        """Rules from before the agent was restarted stay until all Services are known."""
+        while not stop.is_set():
+            if self._backends.wait_synced(_TICK_SECONDS):
+                self._proxy_loop.run(stop)
 
     def _watch_kernel(self, *stops: threads.Stop) -> None:
         """Notice when our device or tables are taken away, until one of `stops` is set."""
@@ -100,10 +117,14 @@ class NetworkAgent:
 
     def _restore_tables(self) -> None:
         """Also our own scripts delete tables, to make them anew: only what is absent counts."""
-        if self.ready.is_set() and not nft.exists(MASQUERADE_TABLE):
+        if self._overlay.ready.is_set() and not nft.exists(MASQUERADE_TABLE):
             log.warning("a table of ours was deleted", table=MASQUERADE_TABLE)
-            self._overlay.masquerade_lost()
+            self._overlay.table_lost()
             self._overlay_loop.wake()
+        if self._proxier.is_applied and not nft.exists(PROXY_TABLE):
+            log.warning("a table of ours was deleted", table=PROXY_TABLE)
+            self._proxier.table_lost()
+            self._proxy_loop.wake()
 
 
 def remove_all() -> None:
@@ -111,6 +132,7 @@ def remove_all() -> None:
     for name in pods.links():
         netlink.remove_link(name)
     overlay.remove()
+    nft.remove(PROXY_TABLE)
 
 
 def _mentions(announcement: bytes, name: str) -> bool:

@@ -10,20 +10,25 @@ import json
 
 from k3py.base import commands
 from k3py.network import nft
+from k3py.network.ipam import NodeRange
 from k3py.network.marks import MASQUERADE_TABLE, NAT_LEAVING
 
 
-def ruleset(node_range: str, cluster_range: str) -> str:
-    """The whole table for a node whose pods have `node_range` out of `cluster_range`.
+def ruleset(own: NodeRange, cluster_range: str) -> str:
+    """The whole table for a node whose pods are in `own`, a part of `cluster_range`.
 
-    NAT onto the address a packet already has ends the search for NAT: no rule of another
-    program, such as netavark's or Docker's, masquerades what goes from pod to pod.
+    A pod that reaches itself through a Service would drop an answer from its own address:
+    it sees the node instead. NAT onto the address a packet already has ends the search for
+    NAT: no rule of another program masquerades what goes from one pod to another.
     """
     table = nft.Table(MASQUERADE_TABLE)
+    itself = {f"{pod} . {pod}": "" for pod in own.pods}
+    table.set("itself", "type ipv4_addr . ipv4_addr;", itself)
     table.chain(
         "postrouting",
+        "ct status dnat ip saddr . ip daddr @itself masquerade fully-random",
         f"ip saddr {cluster_range} ip daddr {cluster_range} snat to ip saddr",
-        f"ip saddr {node_range} ip daddr != 224.0.0.0/4 masquerade fully-random",
+        f"ip saddr {own.cidr} ip daddr != 224.0.0.0/4 masquerade fully-random",
         hook=f"nat hook postrouting priority {NAT_LEAVING}",
     )
     return table.script()

@@ -122,7 +122,8 @@ def _element_changes(old: Table, new: Table, table: str) -> Iterator[str]:
 def _with_elements(declaration: str, elements: Mapping[str, str]) -> str:
     if not elements:
         return f"  {declaration}"
-    return f"  {declaration[:-2]} elements = {{ {_joined(elements)} }}; }}"
+    lines = _joined(elements, between=",\n      ")
+    return f"  {declaration[:-2]}\n    elements = {{\n      {lines}\n    }}\n  }}"
 
 
 def _declared(declaration: str, table: str) -> str:
@@ -130,5 +131,5 @@ def _declared(declaration: str, table: str) -> str:
     return f"{what} {table} {name} {rest}"
 
 
-def _joined(elements: Mapping[str, str]) -> str:
-    return ", ".join(f"{key} : {value}" if value else key for key, value in elements.items())
+def _joined(elements: Mapping[str, str], between: str = ", ") -> str:
+    return between.join(f"{key} : {value}" if value else key for key, value in elements.items())

@@ -51,6 +51,8 @@ class Pods:
             self._taken = _attached()
             self._latest = max(self._taken.values(), key=_number, default="")
             self._range, self._mtu = range_, mtu
+        # What is on for all is on for each link; the other links have it on for themselves.
+        netlink.set_sysctl("net/ipv4/conf/all/send_redirects", "0")
         self._opened.set()
 
     def attach(self, uid: str, netns: Path) -> tuple[str, ...]:
@@ -113,6 +115,8 @@ class Pods:
         )
         # A pod cannot pretend to be another: what it sends must come from its own address.
         netlink.set_sysctl(f"net/ipv4/conf/{name}/rp_filter", "1")
+        # A pod that reaches itself through a Service goes in and out of one link: no detour.
+        netlink.set_sysctl(f"net/ipv4/conf/{name}/send_redirects", "0")
         netlink.change(
             "link set lo up",
             f"addr add {address}/32 dev eth0",

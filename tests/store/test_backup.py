@@ -1,5 +1,6 @@
 """A copy is one moment of a working store; what is restored goes on, and never back."""
 
+import shutil
 import stat
 
 import pytest
@@ -44,14 +45,33 @@ def test_a_restored_store_holds_the_copy_and_tells_all_watches_to_list_again(
     assert snapshot.exists()
 
 
-def test_a_restore_replaces_a_damaged_store(store, opened, snapshot):
+def test_the_same_copy_restored_twice_does_not_give_revisions_twice(store, opened, snapshot):
     put(store, "/pods/a")
     backup.copy(opened.path, snapshot)
     store.close()
-    opened.path.write_bytes(b"\0" * 5000)
-    opened.path.with_name("state.db-wal").write_bytes(b"left over")
     backup.restore(snapshot, opened.path)
-    assert live(opened()) == {"/pods/a": "x"}
+    first = opened()
+    last = put(first, "/pods/b").revision
+    first.close()
+    backup.restore(snapshot, opened.path)
+    second = opened()
+    assert live(second) == {"/pods/a": "x"}
+    assert second.revision > last
+
+
+def test_a_restore_replaces_a_damaged_store_and_the_log_beside_it(store, opened, snapshot):
+    put(store, "/pods/a", "1")
+    backup.copy(opened.path, snapshot)
+    for n in range(50):
+        put(store, f"/pods/{n}", "x" * 500)
+    cut = opened.folder / "cut" / "state.db"
+    cut.parent.mkdir()
+    cut.write_bytes(b"damaged " * 500)
+    log = cut.with_name("state.db-wal")
+    shutil.copy(opened.path.with_name(log.name), log)
+    backup.restore(snapshot, cut)
+    assert not log.exists()
+    assert live(opened(cut)) == {"/pods/a": "1"}
 
 
 def test_a_store_in_use_is_not_replaced(store, opened, snapshot):

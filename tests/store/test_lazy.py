@@ -73,7 +73,9 @@ def test_a_durable_write_supersedes_a_lazy_one(store, opened):
     put(store, "/leases/n", "3")
     assert live(opened.after_power_cut()) == {"/leases/n": "3"}
     store.flush()
-    assert live(opened.after_power_cut()) == {"/leases/n": "3"}
+    again = opened.after_power_cut()
+    assert live(again) == {"/leases/n": "3"}
+    assert drain(again.watch("", since=0)) == ["/leases/n=1@1", "/leases/n=3@3"]
 
 
 def test_a_durable_deletion_supersedes_a_lazy_creation(store, opened):

@@ -29,6 +29,15 @@ def test_a_clean_end_leaves_one_file_that_only_its_owner_can_read(store, opened)
     assert stat.S_IMODE(opened.path.stat().st_mode) == 0o600
 
 
+def test_every_commit_waits_for_the_disk(tmp_path):
+    # That a killed process loses nothing shows only that the kernel had it; this is for power.
+    db = schema.connect(tmp_path / "state.db", owner=True)
+    full = 2
+    assert db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert db.execute("PRAGMA synchronous").fetchone() == (full,)
+    db.close()
+
+
 def test_a_store_makes_the_folder_it_lies_in(tmp_path, opened):
     assert put(opened(tmp_path / "a" / "b" / "state.db"), "/pods/a").revision == 1
 

@@ -31,8 +31,10 @@ class Escalation:
             self._check_binding(review, review.obj)
 
     def _check_role(self, review: Review, role: Object) -> None:
-        if review.old is not None and review.old.get("rules") == role.get("rules") and (
-            review.old.get("aggregationRule") == role.get("aggregationRule")
+        if (
+            review.old is not None
+            and review.old.get("rules") == role.get("rules")
+            and (review.old.get("aggregationRule") == role.get("aggregationRule"))
         ):
             return
         asked = Attributes(

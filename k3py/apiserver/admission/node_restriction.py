@@ -33,7 +33,9 @@ class NodeRestriction:
 
     def _check_node(self, review: Review, node: str) -> None:
         if review.key.name != node:
-            raise refusal(review, f'node "{node}" is not allowed to modify node "{review.key.name}"')
+            raise refusal(
+                review, f'node "{node}" is not allowed to modify node "{review.key.name}"'
+            )
         if review.verb == "delete":
             raise refusal(review, f'node "{node}" is not allowed to delete itself')
         if review.obj is None:
@@ -41,9 +43,7 @@ class NodeRestriction:
         changed = _changed_labels(review.obj, review.old)
         forbidden = sorted(key for key in changed if _is_restricted(key))
         if forbidden:
-            raise refusal(
-                review, f"is not allowed to modify labels: {', '.join(forbidden)}"
-            )
+            raise refusal(review, f"is not allowed to modify labels: {', '.join(forbidden)}")
         if review.old is not None and review.obj["spec"].get("taints") != review.old["spec"].get(
             "taints"
         ):
@@ -54,12 +54,14 @@ class NodeRestriction:
             assert review.obj is not None
             if _MIRROR not in meta.annotations(review.obj):
                 raise refusal(
-                    review, f'pod does not have "{_MIRROR}" annotation, node "{node}" can only '
-                    "create mirror pods"
+                    review,
+                    f'pod does not have "{_MIRROR}" annotation, node "{node}" can only '
+                    "create mirror pods",
                 )
             if review.obj["spec"].get("nodeName") != node:
-                raise refusal(review, f'node "{node}" can only create pods with spec.nodeName set '
-                              "to itself")
+                raise refusal(
+                    review, f'node "{node}" can only create pods with spec.nodeName set to itself'
+                )
             return
         pod = review.old or self._reader.get(kinds.POD, review.key)
         if pod is not None and pod["spec"].get("nodeName") != node:
@@ -79,7 +81,9 @@ class NodeRestriction:
         if pod is None or pod["metadata"]["uid"] != ref.get("uid"):
             raise refusal(review, "node requested token bound to a pod that does not exist")
         if pod["spec"].get("nodeName") != node:
-            raise refusal(review, "node requested token bound to a pod scheduled on a different node")
+            raise refusal(
+                review, "node requested token bound to a pod scheduled on a different node"
+            )
         if pod["spec"].get("serviceAccountName") != review.key.name:
             raise refusal(review, "node requested token for another service account than the pod's")
 

@@ -38,11 +38,10 @@ class ServiceAccounts:
         from cryptography.hazmat.primitives import serialization
         from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-        self._key = serialization.load_pem_private_key(key, None)
-        assert isinstance(self._key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey)
-        self._algorithm = (
-            "RS256" if isinstance(self._key, rsa.RSAPrivateKey) else _curve(self._key)
-        )
+        private = serialization.load_pem_private_key(key, None)
+        assert isinstance(private, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey)
+        self._key = private
+        self._algorithm = "RS256" if isinstance(self._key, rsa.RSAPrivateKey) else _curve(self._key)
         self._public = self._key.public_key()
         der = self._public.public_bytes(
             serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
@@ -87,7 +86,7 @@ class ServiceAccounts:
             "sub": f"{_PREFIX}{metadata['namespace']}:{metadata['name']}",
         }
         token = jwt.encode(claims, self._key, self._algorithm, {"kid": self.key_id})
-        return Issued(token, datetime.fromtimestamp(claims["exp"], now.tzinfo))
+        return Issued(token, expires.replace(microsecond=0))
 
     def user(self, token: str) -> User | None:
         """The account a token is for; None when it is no good token for this API."""
@@ -157,8 +156,10 @@ class ServiceAccounts:
             if what in about:
                 extra[f"authentication.kubernetes.io/{what}-name"] = (about[what]["name"],)
                 extra[f"authentication.kubernetes.io/{what}-uid"] = (about[what]["uid"],)
-        if "node" in about and "pod" not in about and not self._is_there(
-            kinds.NODE, "", about["node"]
+        if (
+            "node" in about
+            and "pod" not in about
+            and not self._is_there(kinds.NODE, "", about["node"])
         ):
             return None
         groups = (_GROUP, f"{_GROUP}:{namespace}", AUTHENTICATED)

@@ -151,11 +151,11 @@ class Streams:
             return _upgraded(http, open_upstream(connection, _head(http, path, host)))
         return self._ask_node(name, http, path)
 
-    def _backends(
-        self, namespace: str, service: Object, port: str
-    ) -> Iterator[tuple[str, int]]:
+    def _backends(self, namespace: str, service: Object, port: str) -> Iterator[tuple[str, int]]:
         ports = service["spec"].get("ports") or []
-        wanted = next((p for p in ports if not port or port in (p.get("name"), str(p["port"]))), None)
+        wanted = next(
+            (p for p in ports if not port or port in (p.get("name"), str(p["port"]))), None
+        )
         if wanted is None:
             return
         name = service["metadata"]["name"]
@@ -164,7 +164,11 @@ class Streams:
             if (found["metadata"].get("labels") or {}).get("kubernetes.io/service-name") != name:
                 continue
             number = next(
-                (p["port"] for p in found.get("ports") or () if p.get("name", "") == wanted.get("name", "")),
+                (
+                    p["port"]
+                    for p in found.get("ports") or ()
+                    if p.get("name", "") == wanted.get("name", "")
+                ),
                 None,
             )
             for endpoint in found.get("endpoints") or ():
@@ -242,7 +246,8 @@ def _container(pod: Object, name: str, *, started: bool) -> str:
         return str(chosen)
     raise errors.BadRequest(
         f"a container name must be specified for pod {pod_name}, choose one of: "
-        f"[{' '.join(main)}]" + (f" or one of the init containers: [{' '.join(others)}]" if others else "")
+        f"[{' '.join(main)}]"
+        + (f" or one of the init containers: [{' '.join(others)}]" if others else "")
     )
 
 

@@ -21,7 +21,11 @@ _DEFAULT_SECONDS = 3600
 # does not read the file again (as upstream does, with the same magic number).
 _MOUNTED_SECONDS = 3607
 _EXTENDED_SECONDS = 365 * 24 * 3600
-_BOUND = {"Pod": ("pod", kinds.POD), "Secret": ("secret", kinds.SECRET), "Node": ("node", kinds.NODE)}
+_BOUND = {
+    "Pod": ("pod", kinds.POD),
+    "Secret": ("secret", kinds.SECRET),
+    "Node": ("node", kinds.NODE),
+}
 
 
 class Token:

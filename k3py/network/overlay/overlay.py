@@ -41,6 +41,7 @@ class Overlay:
         self._interface = interface
         self._opened = ""
         self._masquerade = ""
+        self._lost = threading.Event()
         self.ready = threading.Event()
 
     def step(self) -> None:
@@ -51,7 +52,7 @@ class Overlay:
         tunnel = self._tunnel(range_)
         netlink.set_sysctl("net/ipv4/ip_forward", "1")
         vxlan.ensure(tunnel)
-        self._let_pods_leave(range_)
+        self._let_pods_leave(NodeRange(range_))
         if self._opened != range_:
             self._pods.open(NodeRange(range_), tunnel.mtu)
             self._opened = range_
@@ -65,9 +66,9 @@ class Overlay:
         """Whether a change of a Node is one that matters here; heartbeats are not."""
         return _facts(old) != _facts(new)
 
-    def masquerade_lost(self) -> None:
+    def table_lost(self) -> None:
         """Somebody deleted our table: the next step brings it back."""
-        self._masquerade = ""
+        self._lost.set()
 
     def _tunnel(self, range_: str) -> vxlan.Tunnel:
         parent, mtu = vxlan.parent(self._node_ip, self._interface)
@@ -80,7 +81,10 @@ class Overlay:
             service_range=self._service_cidr,
         )
 
-    def _let_pods_leave(self, range_: str) -> None:
+    def _let_pods_leave(self, range_: NodeRange) -> None:
+        if self._lost.is_set():
+            self._lost.clear()
+            self._masquerade = ""
         wanted = masquerade.ruleset(range_, self._cluster_cidr)
         if wanted == self._masquerade:
             return
