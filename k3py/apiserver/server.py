@@ -33,7 +33,7 @@ from k3py.apiserver.subresources.pods import Binding, Eviction
 from k3py.apiserver.subresources.reviews import Reviews
 from k3py.apiserver.subresources.scale import Scale
 from k3py.apiserver.subresources.streams import Kubelets, Streams
-from k3py.apiserver.subresources.token import Token
+from k3py.apiserver.subresources.token_request import Token
 from k3py.base import threads
 from k3py.base.clock import SYSTEM, Clock
 from k3py.store.store import Store

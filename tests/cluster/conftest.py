@@ -15,6 +15,7 @@ import pytest
 from k3py.base import commands
 from k3py.lab.lab import LOG, Lab
 from k3py.lab.node import Node
+from tests.conftest import lab_named
 from tests.images import echo, python
 
 T = TypeVar("T")
@@ -85,16 +86,14 @@ def whole_cluster(
     kubectls: list[Path], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Cluster]:
     """The cluster, without a namespace chosen."""
-    lab = Lab("test-cluster", say=print)
-    lab.down()
-    lab.up(NODES, internet=False)
-    for built in (echo, python):
-        lab.registry.push(built.image(), built.NAME)
-    kubeconfig = tmp_path_factory.mktemp("cluster") / "kubeconfig"
-    kubeconfig.write_text(lab.kubeconfig())
-    kubeconfig.chmod(0o600)
-    yield Cluster(lab, kubectls[-1], kubeconfig)
-    lab.down()
+    with lab_named("test-cluster") as lab:
+        lab.up(NODES, internet=False)
+        for built in (echo, python):
+            lab.registry.push(built.image(), built.NAME)
+        kubeconfig = tmp_path_factory.mktemp("cluster") / "kubeconfig"
+        kubeconfig.write_text(lab.kubeconfig())
+        kubeconfig.chmod(0o600)
+        yield Cluster(lab, kubectls[-1], kubeconfig)
 
 
 @pytest.fixture
