@@ -23,8 +23,9 @@ from k3py.base.clock import SYSTEM
 from k3py.base.commands import CommandFailed
 from k3py.base.log import Log
 from k3py.client.client import Client
+from k3py.client.informer import Informers
 from k3py.network import netlink, nft, pods
-from k3py.network.backends import Backends, Informers
+from k3py.network.backends import Backends
 from k3py.network.dns import server as dns
 from k3py.network.dns.server import DnsServer
 from k3py.network.dns.upstream import RESOLV_CONF
