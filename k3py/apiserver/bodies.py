@@ -34,7 +34,10 @@ def decoded(body: bytes, content_type: str) -> Any:
     if media == PROTOBUF:
         from k3py.api import protobuf
 
-        value: Any = protobuf.decode(body)
+        try:
+            value: Any = protobuf.decode(body)
+        except (ValueError, RecursionError) as wrong:
+            raise errors.BadRequest(f"the object provided is unrecognized: {wrong}") from None
     elif media in (YAML, "text/yaml", "application/x-yaml", Patch.APPLY.value):
         value = _yaml(body)
     elif media == JSON or media in _PATCHES:

@@ -77,11 +77,8 @@ class Documents:
         return _schema(http, tag, self._openapi.v2_protobuf, openapi_protobuf.MEDIA_TYPE)
 
     def _paths(self) -> list[str]:
-        return sorted(
-            ["/api", "/api/v1", "/apis", "/openapi/v2", "/openapi/v3"]
-            + list(self._health.paths())
-            + list(self._others)
-        )
+        own = ("/api", "/api/v1", "/apis", "/openapi/v2", "/openapi/v3")
+        return sorted((*own, *self._health.paths(), *self._others))
 
 
 def _schema(

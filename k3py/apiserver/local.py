@@ -49,7 +49,7 @@ class LocalClient:
 
     def create(self, kind: Kind, obj: Object) -> Object:
         metadata = obj.get("metadata") or {}
-        key = Key(metadata.get("namespace", ""), metadata.get("name", ""))
+        key = Key(metadata.get("namespace", ""), "")
         return self._one(self._write("create", kind, key, "", copy(obj)))
 
     def create_at(self, kind: Kind, key: Key, subresource: str, obj: Object) -> Object:

@@ -46,10 +46,16 @@ def patched(request: Request, old: Object) -> Object:
         case Patch.STRATEGIC.value:
             kind = request.kind
             return strategic.apply(old, change, schema.for_kind(kind.api_version, kind.kind))
-    raise errors.UnsupportedMediaType(
-        "the body of the request was in an unknown format - accepted media types include: "
-        + ", ".join(_SUPPORTED)
-    )
+    raise errors.UnsupportedMediaType(f"{request.how} is no kind of patch")
+
+
+def check_media_type(how: str) -> None:
+    """Raises UnsupportedMediaType for what is no kind of patch."""
+    if how not in _SUPPORTED:
+        raise errors.UnsupportedMediaType(
+            "the body of the request was in an unknown format - accepted media types include: "
+            + ", ".join(_SUPPORTED)
+        )
 
 
 def _unknown(shape: schema.Schema, request: Request, obj: Object) -> list[str]:

@@ -85,7 +85,9 @@ def verb(method: str, target: Target, *, watch: bool) -> str:
     if method == "DELETE" and not target.name:
         return "deletecollection"
     found = _METHODS.get(method)
-    if found is None:
+    # What is created in a collection has its name in the body; all else is named in the path.
+    in_collection = found == "create" and not target.subresource
+    if found is None or in_collection is bool(target.name):
         raise errors.MethodNotAllowed(
             "the server does not allow this method on the requested resource"
         )

@@ -10,7 +10,7 @@ from werkzeug.exceptions import HTTPException
 
 from k3py.api import errors
 from k3py.api.objects import Object
-from k3py.apiserver import authn, bodies, paths, rendering
+from k3py.apiserver import authn, bodies, patching, paths, rendering
 from k3py.apiserver.authz import Attributes
 from k3py.apiserver.pipeline import Pipeline
 from k3py.apiserver.request import (
@@ -123,6 +123,8 @@ def _resource(face: Face, request: Request, http: flask.Request) -> Response:
     headers = http.environ
     included = http.args["includeObject"] if "includeObject=" in headers["QUERY_STRING"] else ""
     form = rendering.form(headers.get("HTTP_ACCEPT", ""), included)
+    if request.verb == "patch":
+        patching.check_media_type(request.how)
     if http.method in _WITH_BODY:
         request = replace(request, body=_body(http, request))
     if not request.options.manager and request.verb in ("create", "update", "patch"):

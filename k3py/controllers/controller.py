@@ -33,6 +33,10 @@ BY_NODE = "node"
 log = Log("k3py.controllers")
 
 
+class NotYet(Exception):
+    """What `reconcile` waits for has not come, and nothing will tell: look again, ever later."""
+
+
 class Loop(ABC, Generic[K]):
     """A queue of keys and the workers that take from it. `delay` in seconds gathers changes."""
 
@@ -88,6 +92,8 @@ class Loop(ABC, Generic[K]):
         try:
             self.client.settle(SETTLE_SECONDS)
             self.reconcile(key)
+        except NotYet:
+            self.queue.retry(key)
         except (errors.Conflict, errors.NotFound, errors.AlreadyExists) as passed:
             self.queue.retry(key)  # the world moved on; look again
             self.log.debug("overtaken", key=key, why=passed)

@@ -16,12 +16,12 @@ from pathlib import Path
 
 from k3py.api import quantities
 from k3py.api.objects import Object
+from k3py.kinds.core import pod as pods
 
 MOUNT = Path("/sys/fs/cgroup")
 CPU_PERIOD = 100_000
 FEWEST_SHARES, MOST_SHARES = 2, 262_144
 SHORTEST_QUOTA = 1000
-GUARANTEED, BURSTABLE, BEST_EFFORT = "Guaranteed", "Burstable", "BestEffort"
 
 _V1_CONTROLLERS = ("cpu", "cpuacct", "cpuset", "memory", "pids", "blkio", "devices", "freezer")
 _V2_CONTROLLERS = ("cpuset", "cpu", "io", "memory", "pids")
@@ -39,100 +39,60 @@ class Resources:
 # --- decisions
 
 
-def containers(pod: Object) -> list[Object]:
-    return [*pod["spec"]["containers"], *(pod["spec"].get("initContainers") or ())]
-
-
-def qos_class(pod: Object) -> str:
-    """Guaranteed: cpu and memory limited for all, and requests equal; BestEffort: nothing said."""
-    said = False
-    guaranteed = True
-    for container in containers(pod):
-        resources = container.get("resources") or {}
-        requests, limits = resources.get("requests") or {}, resources.get("limits") or {}
-        for name in ("cpu", "memory"):
-            limit = quantities.parse(limits.get(name) or 0)
-            request = quantities.parse(requests.get(name) or 0) or limit
-            said = said or bool(limit or request)
-            guaranteed = guaranteed and bool(limit) and request == limit
-    if not said:
-        return BEST_EFFORT
-    return GUARANTEED if guaranteed else BURSTABLE
-
-
 def oom_score(pod: Object, container: Object, machine_memory: int) -> int:
     """Who dies first when memory runs out: the more a container asked for, the later.
 
-    The numbers are Kubernetes': -997 guaranteed, 1000 best effort, 2 to 999 between.
+    The numbers are Kubernetes': -997 guaranteed, 1000 best effort, 3 to 999 between.
     """
-    match qos_class(pod):
+    match pods.qos_class(pod):
         case "Guaranteed":
             return -997
         case "BestEffort":
             return 1000
     requests = (container.get("resources") or {}).get("requests") or {}
-    request = quantities.whole(requests.get("memory") or 0)
-    score = 1000 - (1000 * request) // machine_memory
+    score = 1000 - (1000 * quantities.whole(requests.get("memory") or 0)) // machine_memory
     return int(min(max(score, 3), 999))
 
 
 def container_resources(container: Object) -> Resources:
     resources = container.get("resources") or {}
-    return _resources(resources.get("requests") or {}, resources.get("limits") or {})
+    requests, limits = resources.get("requests") or {}, resources.get("limits") or {}
+    cpu, memory = limits.get("cpu") or 0, limits.get("memory") or 0
+    return _resources(
+        quantities.millis(requests.get("cpu") or cpu),
+        quantities.millis(cpu),
+        quantities.whole(memory),
+    )
 
 
 def pod_resources(pod: Object) -> Resources:
-    """What the pod's own cgroup gets: limits only where every container has one.
-
-    Init containers run one after another, so the greatest counts; sidecars stay.
-    """
-    requests, limits = {}, {}
-    for name in ("cpu", "memory"):
-        requests[name] = _total(pod, "requests", name)
-        limits[name] = _total(pod, "limits", name)
-    whole = {n: v for n, v in limits.items() if _all_limited(pod, n) and v}
-    return _resources({n: v for n, v in requests.items() if v}, whole)
+    """What the pod's own cgroup gets: a limit only where every container has one."""
+    requests, limits = pods.requests(pod), pods.limits(pod)
+    limited = {n: _all_limited(pod, n) for n in ("cpu", "memory")}
+    return _resources(
+        requests.cpu,
+        limits.cpu if limited["cpu"] else 0,
+        limits.memory if limited["memory"] else 0,
+    )
 
 
 def parent(root: str, pod: Object) -> str:
     """The pod's cgroup, as a path from the top: what Podman calls cgroup_parent."""
-    qos = qos_class(pod)
-    between = "" if qos == GUARANTEED else f"/{qos.lower()}"
+    qos = pods.qos_class(pod)
+    between = "" if qos == "Guaranteed" else f"/{qos.lower()}"
     return f"{root}{between}/pod{pod['metadata']['uid']}"
 
 
-def _resources(requests: Object, limits: Object) -> Resources:
-    request = requests.get("cpu", limits.get("cpu"))
-    millis = quantities.millis(request) if request is not None else 0
+def _resources(millis: int, most_millis: int, memory: int) -> Resources:
     shares = min(max(millis * 1024 // 1000, FEWEST_SHARES), MOST_SHARES)
-    quota = None
-    if limits.get("cpu"):
-        quota = max(quantities.millis(limits["cpu"]) * CPU_PERIOD // 1000, SHORTEST_QUOTA)
-    memory = quantities.whole(limits["memory"]) if limits.get("memory") else None
-    return Resources(shares, quota, memory)
-
-
-def _total(pod: Object, which: str, name: str) -> str:
-    running = sum(_said(c, which, name) for c in pod["spec"]["containers"])
-    peak = 0
-    for container in pod["spec"].get("initContainers") or ():
-        if container.get("restartPolicy") == "Always":
-            running += _said(container, which, name)
-        else:
-            peak = max(peak, _said(container, which, name))
-    return quantities.from_millis(max(running, peak))
-
-
-def _said(container: Object, which: str, name: str) -> int:
-    resources = container.get("resources") or {}
-    amount = (resources.get(which) or {}).get(name)
-    if amount is None and which == "requests":
-        amount = (resources.get("limits") or {}).get(name)
-    return quantities.millis(amount) if amount is not None else 0
+    quota = max(most_millis * CPU_PERIOD // 1000, SHORTEST_QUOTA) if most_millis else None
+    return Resources(shares, quota, memory or None)
 
 
 def _all_limited(pod: Object, name: str) -> bool:
-    return all((c.get("resources") or {}).get("limits", {}).get(name) for c in containers(pod))
+    if (pod["spec"].get("resources") or {}).get("limits", {}).get(name):
+        return True
+    return all((c.get("resources") or {}).get("limits", {}).get(name) for c in pods.containers(pod))
 
 
 # --- effects

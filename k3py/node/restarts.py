@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from k3py.api.objects import Object
+from k3py.kinds.core import pod as pods
 from k3py.node.runtime.runtime import Container
-from k3py.node.seen import Seen, is_sidecar, old_status, role
+from k3py.node.seen import Seen, old_status, role
 
 FIRST_SECONDS = 10
 LONGEST_SECONDS = 300
@@ -47,7 +48,9 @@ def policy(pod: Object, container: Object) -> str:
     own = container.get("restartPolicy")
     found = str(own or pod["spec"].get("restartPolicy", "Always"))
     is_init = role(pod, container["name"]).value == "init"
-    return "OnFailure" if is_init and found == "Always" and not is_sidecar(container) else found
+    return (
+        "OnFailure" if is_init and found == "Always" and not pods.is_sidecar(container) else found
+    )
 
 
 def delay(ended: Container) -> timedelta:

@@ -66,6 +66,7 @@ class Sandboxes:
         self._network = network
         self._disk, self._memory = root / "pods", run / "pods"
         self._dns, self._domain = dns_address, cluster_domain
+        self.pause_folder = root / "pause"
 
     def folders(self, uid: str) -> Folders:
         return Folders(self._disk / uid, self._memory / uid)
@@ -109,7 +110,7 @@ class Sandboxes:
         return Sandbox(addresses, self._place(uid, said))
 
     def disconnect(self, uid: str) -> None:
-        """Take the sandbox down, and keep the pod's folders: a finished pod needs no network."""
+        """Take the sandbox down, and keep the pod's folders."""
         where = self.folders(uid)
         with contextlib.suppress(FileNotFoundError):
             (where.memory / _WHOLE).unlink()
@@ -120,6 +121,13 @@ class Sandboxes:
             shutil.rmtree(where.memory / "shm")
         for name in ("net", "ipc"):
             (where.memory / name).unlink(missing_ok=True)
+
+    def finish(self, uid: str) -> None:
+        """Disconnect a pod that has ended for good, and take its volumes away."""
+        self.disconnect(uid)
+        where = self.folders(uid)
+        remove_tree(where.memory)
+        remove_tree(where.disk / "volumes")
 
     def remove(self, uid: str) -> None:
         """Take everything of the pod away: sandbox, volumes, files. Nothing there is fine."""

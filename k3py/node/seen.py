@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from k3py.api.objects import Object
+from k3py.kinds.core import pod as pods
 from k3py.node.probing import UNPROBED, Probed
 from k3py.node.runtime.runtime import Container, Role, State
 from k3py.node.sandbox import Sandbox
@@ -75,15 +76,10 @@ class Seen:
         return self.probed.get(container.id, UNPROBED)
 
 
-def is_sidecar(container: Object) -> bool:
-    """Of an init container: whether it goes on running."""
-    return container.get("restartPolicy") == "Always"
-
-
 def role(pod: Object, name: str) -> Role:
     for container in pod["spec"].get("initContainers") or ():
         if container["name"] == name:
-            return Role.SIDECAR if is_sidecar(container) else Role.INIT
+            return Role.SIDECAR if pods.is_sidecar(container) else Role.INIT
     return Role.APP
 
 

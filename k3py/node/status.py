@@ -7,10 +7,11 @@ from typing import Any
 
 from k3py.api import meta, times
 from k3py.api.objects import Object, Objects
-from k3py.node import cgroups, restarts, steps
+from k3py.kinds.core import pod as pods
+from k3py.node import restarts, steps
 from k3py.node.images import normalized
 from k3py.node.runtime.runtime import Container, State
-from k3py.node.seen import POD, Problem, Seen, is_sidecar, old_status
+from k3py.node.seen import POD, Problem, Seen, old_status
 
 # What the node writes; other conditions belong to others and stay as they are.
 CONDITIONS = (
@@ -45,7 +46,7 @@ def pod_status(pod: Object, seen: Seen, place: Place) -> Object:
         **_verdict(pod, old, place.now),
         **_addresses(pod, seen, place, old),
         "startTime": old.get("startTime") or times.stamp(place.now),
-        "qosClass": old.get("qosClass") or cgroups.qos_class(pod),
+        "qosClass": old.get("qosClass") or pods.qos_class(pod),
         "containerStatuses": apps,
     }
     if inits:
@@ -79,7 +80,7 @@ def _app_status(
 
 def _init_status(pod: Object, container: Object, seen: Seen, over: bool) -> Object:
     status = _container_status(pod, container, seen, over, "PodInitializing")
-    if not is_sidecar(container):
+    if not pods.is_sidecar(container):
         ended = status["state"].get("terminated")
         status["ready"] = bool(ended and ended["exitCode"] == 0)
         status["started"] = "running" in status["state"]
@@ -135,12 +136,19 @@ def _waiting(pod: Object, container: Object, seen: Seen, latest: Container | Non
     if problem:
         return _said(problem)
     seconds = int(restarts.delay(latest).total_seconds())
-    if not seconds:
+    if not is_backing_off(pod, container, latest):
         return None
     return {
         "reason": "CrashLoopBackOff",
         "message": crash_loop(pod, container["name"], seconds),
     }
+
+
+def is_backing_off(pod: Object, container: Object, ended: Container) -> bool:
+    """Whether the container waits before it is started again."""
+    if not restarts.should_restart(pod, container, ended):
+        return False
+    return bool(restarts.delay(ended))
 
 
 def crash_loop(pod: Object, name: str, seconds: int) -> str:
@@ -295,7 +303,7 @@ def _containers_ready(phase: str, inits: Objects, apps: Objects, pod: Object) ->
         return _condition("ContainersReady", False, "PodCompleted")
     if phase == steps.FAILED:
         return _condition("ContainersReady", False, "PodFailed")
-    sidecars = {c["name"] for c in pod["spec"].get("initContainers") or () if is_sidecar(c)}
+    sidecars = {c["name"] for c in pod["spec"].get("initContainers") or () if pods.is_sidecar(c)}
     counted = [*(s for s in inits if s["name"] in sidecars), *apps]
     unready = [s["name"] for s in counted if not s["ready"]]
     if not unready:

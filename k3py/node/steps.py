@@ -14,11 +14,12 @@ from datetime import datetime, timedelta
 
 from k3py.api import meta, times
 from k3py.api.objects import Object
+from k3py.kinds.core import pod as pods
 from k3py.node import restarts
 from k3py.node.restarts import Attempt
 from k3py.node.runtime import specs
 from k3py.node.runtime.runtime import Container, Role, State
-from k3py.node.seen import POD, Problem, Seen, is_sidecar
+from k3py.node.seen import POD, Problem, Seen
 
 # Kubernetes gives a container at least this long between TERM and KILL.
 SHORTEST_GRACE = 2
@@ -109,9 +110,9 @@ def outcome(pod: Object, seen: Seen) -> str | None:
     """Succeeded or Failed, once no container will run again; None before."""
     for container in pod["spec"].get("initContainers") or ():
         ended = _ended(seen, container)
-        if ended and ended.exit_code and not is_sidecar(container):
-            if not restarts.should_restart(pod, container, ended):
-                return FAILED
+        broken = ended is not None and ended.exit_code and not pods.is_sidecar(container)
+        if ended and broken and not restarts.should_restart(pod, container, ended):
+            return FAILED
     codes = []
     for container in pod["spec"]["containers"]:
         ended = _ended(seen, container)
@@ -255,10 +256,18 @@ def _wanted(pod: Object, seen: Seen) -> Iterator[Object]:
     initialized = is_initialized(pod, seen)
     for container in pod["spec"].get("initContainers") or ():
         current = seen.current(container["name"])
+<<<<<<< HEAD
         if is_sidecar(container) or (not initialized and not _is_done(seen, container)):
             if current is None or not current.is_running:
                 yield container
         if not initialized and not _is_done(seen, container):
+=======
+        pending = not initialized and not _is_done(seen, container)
+        is_up = current is not None and current.is_running
+        if not is_up and (pending or pods.is_sidecar(container)):
+            yield container
+        if pending:
+>>>>>>> w/node
             return
     for container in pod["spec"]["containers"]:
         current = seen.current(container["name"])
@@ -294,7 +303,7 @@ def _is_done(seen: Seen, container: Object) -> bool:
     current = seen.current(container["name"])
     if current is None:
         return False
-    if is_sidecar(container):
+    if pods.is_sidecar(container):
         return current.is_running and seen.result(current).started
     return current.state is State.EXITED and current.exit_code == 0
 

@@ -198,8 +198,8 @@ def test_a_node_writes_only_itself(ask, node_pods):
     pod = {"metadata": {"name": "x"}, "spec": {"containers": [{"name": "c", "image": "x"}]}}
     with pytest.raises(errors.Forbidden, match="mirror pods"):
         ask("create", kinds.POD, "default", body=pod, user=PI1)
+    body = {"metadata": {"labels": {"a": "b"}}}
     with pytest.raises(errors.Forbidden, match="cannot update labels"):
-        body = {"metadata": {"labels": {"a": "b"}}}
         ask("patch", kinds.POD, "default", "web", "status", body, patch, user=PI1)
 
 

@@ -149,15 +149,17 @@ def digest(container: Object) -> str:
 
 def log_folder(logs: Path, pod: Object) -> Path:
     metadata = pod["metadata"]
-    return logs / f"{metadata['namespace']}_{metadata['name']}_{metadata['uid']}"
+    whole = f"{metadata['namespace']}_{metadata['name']}_{metadata['uid']}"
+    return logs / whole
 
 
 def log_file(logs: Path, pod: Object, container: Object, given: Given) -> Path:
-    return log_folder(logs, pod) / container["name"] / f"{given.attempt}.log"
+    name: str = container["name"]
+    return log_folder(logs, pod) / name / f"{given.attempt}.log"
 
 
 def expand(text: str, environment: Mapping[str, str]) -> str:
-    """`$(NAME)` becomes its value, `$$(NAME)` stays `$(NAME)`, and unknown names stay as they are."""
+    """`$(NAME)` becomes its value, `$$(NAME)` stays `$(NAME)`, unknown names stay as they are."""
     done, position = [], 0
     while (dollar := text.find("$", position)) >= 0 and dollar + 1 < len(text):
         done.append(text[position:dollar])
