@@ -70,7 +70,8 @@ class Cluster:
         try:
             said = self.kubectl(*args, stdin=stdin)
         except commands.CommandFailed as failed:
-            assert failed.code != 124, failed
+            if failed.code == 124:  # it hung
+                raise
             return failed.stderr
         raise AssertionError(f"kubectl {' '.join(args)} succeeded: {said}")
 
@@ -319,7 +320,8 @@ class Terminal:
         deadline = time.monotonic() + seconds
         while not (found := re.search(pattern, self.seen)):
             left = deadline - time.monotonic()
-            assert left > 0 and self._see(left), f"no {pattern!r} in: {self.seen!r}"
+            assert left > 0, f"no {pattern!r} in time in: {self.seen!r}"
+            assert self._see(left), f"no {pattern!r} in: {self.seen!r}"
         return found
 
     def end(self, *, seconds: float = 20) -> int:
