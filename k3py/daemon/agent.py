@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from k3py import __version__
+from k3py.api.objects import Object
 from k3py.base import log as logs
 from k3py.base import systemd, threads
 from k3py.base.log import Log
@@ -85,7 +86,13 @@ def _serve(
     from k3py.client.informer import Informers
     from k3py.daemon.access import as_node
     from k3py.network.agent import NetworkAgent
-    from k3py.node.agent import NodeAgent
+    from k3py.node.agent import LOGS, NodeAgent
+    from k3py.node.hooks import LifecycleHooks
+    from k3py.node.lookup import Lookup
+    from k3py.node.probes import Probes
+    from k3py.node.runtime.podman import Podman
+    from k3py.node.runtime.service import Service
+    from k3py.node.server import Server
 
     client = as_node(config.server, layout.agent, timeout=30)
     informers = Informers(client)
@@ -102,32 +109,55 @@ def _serve(
         cluster_domain=facts.domain,
         interface=config.flannel_iface,
     )
+    service = Service(layout.agent / "containers", layout.run / "containers")
+    runtime = Podman(service.socket, service.ensure)
+    prober = Probes(runtime, recorder)
     node = NodeAgent(
         client,
         informers,
         recorder=recorder,
         node_name=config.name,
         addresses=(address,),
+        runtime=runtime,
         network=network.pods,
+        prober=prober,
+        hooks=LifecycleHooks(runtime),
         root=layout.agent,
         run=layout.run,
-        version=__version__,
-        labels=dict(label.partition("=")[::2] for label in config.node_label),
-        taints=config.node_taint,
+        version=f"v{__version__}",
+        labels=_labels(config),
+        taints=tuple(map(_taint, config.node_taint)),
         dns_ip=facts.dns_ip,
         cluster_domain=facts.domain,
-        serving_certificate=layout.agent / "serving-kubelet.crt",
-        serving_key=layout.agent / "serving-kubelet.key",
+    )
+    server = Server(
+        Lookup(node.pod, node.observer, node.sandboxes, LOGS),
+        runtime,
+        certificate=layout.agent / "serving-kubelet.crt",
+        key=layout.agent / "serving-kubelet.key",
         client_ca=layout.agent / "client-ca.crt",
     )
     group = threads.Group("agent")
     stop_on_signals(group)
     group.start("events", recorder.run)
     group.start("network", network.run)
+    group.start("probes", prober.run)
+    group.start("server", server.run)
     group.start("node", node.run)
     informers.start(group)
     systemd.notify("READY=1\nSTATUS=node agent runs")
     group.wait()
+
+
+def _labels(config: AgentConfig) -> dict[str, str]:
+    return {key: value for key, _, value in (item.partition("=") for item in config.node_label)}
+
+
+def _taint(text: str) -> Object:
+    """key=value:effect, or key:effect."""
+    rest, _, effect = text.rpartition(":")
+    key, _, value = rest.partition("=")
+    return {"key": key, "effect": effect} | ({"value": value} if value else {})
 
 
 def stop_on_signals(group: threads.Group) -> None:

@@ -256,18 +256,11 @@ def _wanted(pod: Object, seen: Seen) -> Iterator[Object]:
     initialized = is_initialized(pod, seen)
     for container in pod["spec"].get("initContainers") or ():
         current = seen.current(container["name"])
-<<<<<<< HEAD
-        if is_sidecar(container) or (not initialized and not _is_done(seen, container)):
-            if current is None or not current.is_running:
-                yield container
-        if not initialized and not _is_done(seen, container):
-=======
         pending = not initialized and not _is_done(seen, container)
         is_up = current is not None and current.is_running
         if not is_up and (pending or pods.is_sidecar(container)):
             yield container
         if pending:
->>>>>>> w/node
             return
     for container in pod["spec"]["containers"]:
         current = seen.current(container["name"])
