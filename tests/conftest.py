@@ -6,10 +6,13 @@ for that reason: a missing program is a failure, which `tests/run` repairs by in
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
+from k3py.lab.lab import Lab
 
 NEED_ROOT = ("kernel", "podman", "cluster")
 CLOUD_SDK = Path("/usr/lib/google-cloud-sdk/bin")
@@ -34,6 +37,20 @@ def _weight(item: pytest.Item) -> int:
 def golden(request: pytest.FixtureRequest) -> Callable[[str], str]:
     """The text a test should produce, kept in a file beside it."""
     return lambda name: (Path(request.path).parent / "golden" / name).read_text()
+
+
+@contextmanager
+def lab_named(name: str) -> Iterator[Lab]:
+    """A lab that is not there yet, and will be gone, also when it fails to start.
+
+    Names begin with "test-": `tests/run` removes what an interrupted run left of those.
+    """
+    lab = Lab(name, say=print)
+    lab.down()
+    try:
+        yield lab
+    finally:
+        lab.down()
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 import json
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ def main() -> None:
         service_cidr=plan.SERVICES,
         dns_ip=plan.DNS,
         cluster_domain=plan.DOMAIN,
+        resolv_conf=Path(sys.argv[2]),
     )
     group = threads.Group("node")
     group.start("network", agent.run)
@@ -37,6 +39,7 @@ def main() -> None:
         "addresses": agent.pods.addresses,
         "patches": lambda: client.patches,
         "threads": lambda: sorted(t.name for t in threading.enumerate()),
+        "cpu_seconds": time.process_time,
         "rss": lambda: int(Path("/proc/self/statm").read_text().split()[1]) * 4,
     }
     for line in sys.stdin:
