@@ -22,6 +22,7 @@ from k3py.kinds.core.pod.validation import template_problems
 __all__ = [
     "POD",
     "Amounts",
+    "HostPort",
     "containers",
     "default_spec",
     "host_ports",
