@@ -42,6 +42,8 @@ _MAY_BE_EMPTY = {
     ("HTTPHeader", "value"),
     ("Sysctl", "value"),
     ("TokenReviewSpec", "token"),
+    ("LimitRangeSpec", "limits"),
+    ("CSINodeSpec", "drivers"),
 }
 # Structs that are pointers in Go: missing is not the same as empty.
 _POINTERS = {"io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector"}

@@ -1,1 +1,1 @@
-"""The containers of this machine, through a protocol and Podman."""
+"""Containers: what a node asks of a container engine, and Podman's answer."""
