@@ -33,7 +33,7 @@ def test_a_cluster_comes_up_and_is_taken_down():
             client.put(kinds.NAMESPACE, made("Namespace", name) | {"spec": spec})
         client.put(kinds.NODE, node("pi1"))
         client.create(kinds.DEPLOYMENT, deployment_of(replicas=20))
-        client.create(kinds.SERVICE, service())
+        client.create(kinds.SERVICE, service() | {"metadata": {"name": "web"}})
         agent.wait(lambda: addresses(client) == 20)
         agent.wait(lambda: client.get(kinds.NODE, Key("", "pi1"))["spec"].get("podCIDR"))
         agent.wait(lambda: len(client.all(kinds.SERVICE_ACCOUNT)) == 2)
