@@ -8,7 +8,8 @@ from decimal import ROUND_UP, Decimal
 
 _BINARY = {"Ki": 1, "Mi": 2, "Gi": 3, "Ti": 4, "Pi": 5, "Ei": 6}
 _DECIMAL = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
-_BY_EXPONENT = {power: suffix for suffix, power in _DECIMAL.items()}
+_MAX = Decimal((1 << 63) - 1)
+_NANO = Decimal("1e-9")
 _SYNTAX = re.compile(
     r"^(?P<number>[+-]?(\d+\.?\d*|\.\d+))(?P<suffix>[KMGTPE]i|[numkMGTPE]?|[eE][+-]?\d{1,3})$"
 )
@@ -41,26 +42,6 @@ def whole(text: str | float) -> int:
     return int(parse(text).to_integral_value(ROUND_UP))
 
 
-def canonical(text: str | float) -> str:
-    """The one way Kubernetes writes this quantity back: 1000m is 1, 0.5 is 500m, 1024Ki is 1Mi.
-
-    Rounded up to thousandths. Raises ValueError.
-    """
-    found = _SYNTAX.match(str(text))
-    if not found:
-        raise ValueError(f"{text!r} is not a quantity")
-    value = parse(text).quantize(Decimal("0.001"), ROUND_UP)
-    if found["suffix"] in _BINARY and abs(value) >= 1024:
-        return from_bytes(int(value.to_integral_value(ROUND_UP)))
-    exponent = 18
-    while exponent > -3 and value % Decimal(10) ** exponent:
-        exponent -= 3
-    digits = int(value.scaleb(-exponent)) if value else 0
-    if found["suffix"][:1] in ("e", "E") and len(found["suffix"]) > 1:
-        return f"{digits}e{exponent}" if exponent and digits else str(digits)
-    return f"{digits}{_BY_EXPONENT[exponent]}" if digits else "0"
-
-
 def from_millis(thousandths: int) -> str:
     """The canonical text: 1500 is 1500m, 2000 is 2."""
     units, rest = divmod(thousandths, 1000)
@@ -73,3 +54,29 @@ def from_bytes(count: int) -> str:
         if count and count % 1024**power == 0:
             return f"{count // 1024**power}{suffix}"
     return str(count)
+
+
+def canonical(text: str | float) -> str:
+    """The form in which Kubernetes stores a quantity: 1000m is 1, 1024Mi is 1Gi, 0.5 is 500m.
+
+    The family of suffixes stays; what is finer than a billionth is rounded up. Raises ValueError.
+    """
+    text = str(text).strip()
+    value = parse(text)
+    suffix = text.lstrip("+-.0123456789")
+    if suffix in _BINARY:
+        value = max(min(value, _MAX), -_MAX)
+        if abs(value) >= 1024 and value == value.to_integral_value():
+            return from_bytes(int(value))
+    if not value:
+        return "0"
+    if int(value.as_tuple().exponent) < -9:
+        value = value.quantize(_NANO, ROUND_UP)
+    sign, digits, exponent = value.normalize().as_tuple()
+    power = int(exponent) // 3 * 3
+    number = int("".join(map(str, digits))) * 10 ** (int(exponent) - power)
+    if suffix[:1] in ("e", "E") and suffix != "E":
+        unit = f"e{power}" if power else ""
+    else:
+        unit = next((s for s, p in _DECIMAL.items() if p == power), f"e{power}")
+    return f"{'-' if sign else ''}{number}{unit}"

@@ -28,13 +28,20 @@ class Group:
         self.name = name
         self.stopping: Stop = threading.Event()
         self.failure: BaseException | None = None
-        self._threads: list[threading.Thread] = []
+        self._threads: list[tuple[threading.Thread, Callable[[], object] | None]] = []
 
-    def start(self, name: str, run: Callable[[Stop], object]) -> None:
+    def start(
+        self, name: str, run: Callable[[Stop], object], *, wake: Callable[[], object] | None = None
+    ) -> None:
+        """Start a thread. `wake` is called when its turn to stop has come.
+
+        That is after every thread started later has ended: one that serves the others (and
+        may wait for something else than `stop`) goes on for them until then.
+        """
         thread = threading.Thread(
             target=self._run, args=(name, run), name=f"{self.name}/{name}", daemon=True
         )
-        self._threads.append(thread)
+        self._threads.append((thread, wake))
         thread.start()
 
     def wait(self) -> None:
@@ -49,7 +56,9 @@ class Group:
         self.stopping.set()
         me = threading.current_thread()
         share = seconds / max(1, len(self._threads))
-        for thread in reversed(self._threads):
+        for thread, wake in reversed(self._threads):
+            if wake:
+                wake()
             if thread is not me:
                 thread.join(share)
                 if thread.is_alive():

@@ -4,6 +4,7 @@ Connections are kept and reused, whichever thread comes next; an answer that goe
 one of its own. Trust is in the given CA alone, never in the system's.
 """
 
+import base64
 import contextlib
 import http.client
 import os
@@ -35,6 +36,13 @@ class Pem(NamedTuple):
     ca: Path | bytes
     certificate: Path | bytes = b""
     key: Path | bytes = b""
+
+
+class Upgraded(NamedTuple):
+    """A connection that has stopped being HTTP, and what already came through it."""
+
+    connection: http.client.HTTPSConnection
+    first: bytes
 
 
 class Answer(NamedTuple):
@@ -87,6 +95,27 @@ class Connections:
             connection.close()
             raise self._unreachable(failure) from failure
         response.close()
+        connection.close()
+        raise failure_of(response.status, content)
+
+    def upgrade(self, target: str, headers: Mapping[str, str]) -> "Upgraded":
+        """A connection that is a WebSocket from now on (RFC 6455). Raises errors.ApiError."""
+        wanted = {
+            **headers,
+            "Connection": "Upgrade",
+            "Upgrade": "websocket",
+            "Sec-WebSocket-Version": "13",
+            "Sec-WebSocket-Key": base64.b64encode(os.urandom(16)).decode(),
+        }
+        connection = self._connection()
+        try:
+            response = _ask(connection, "GET", self._prefix + target, wanted, None)
+            if response.status == 101:
+                return Upgraded(connection, response.fp.peek() if response.fp else b"")
+            content = response.read()
+        except (OSError, http.client.HTTPException) as failure:
+            connection.close()
+            raise self._unreachable(failure) from failure
         connection.close()
         raise failure_of(response.status, content)
 

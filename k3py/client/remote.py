@@ -11,7 +11,14 @@ from k3py.api import errors, meta
 from k3py.api.kind import Kind
 from k3py.api.objects import Event, Key, Listing, Object
 from k3py.client.client import Patch
-from k3py.client.connections import TIMEOUT_SECONDS, Connections, Pem, Stream, failure_of
+from k3py.client.connections import (
+    TIMEOUT_SECONDS,
+    Connections,
+    Pem,
+    Stream,
+    Upgraded,
+    failure_of,
+)
 
 WATCH_SECONDS = 480
 """How long a watch may last before the server ends it; a new one goes on from there."""
@@ -128,9 +135,10 @@ class RemoteClient:
         *,
         query: Mapping[str, str] | None = None,
         media: str = _JSON,
+        accept: str = _JSON,
     ) -> Object:
         """One JSON call to any path of the server. Raises what its Status stands for."""
-        headers = self._headers()
+        headers = self._headers() | {"Accept": accept}
         data = None
         if body is not None:
             headers["Content-Type"] = media
@@ -146,6 +154,11 @@ class RemoteClient:
     ) -> Stream:  # fmt: skip
         """An answer that goes on, such as a log that is followed."""
         return self._connections.stream(method, _target(where, query), self._headers())
+
+    def upgrade(self, where: str, *, query: str, protocol: str) -> Upgraded:
+        """A connection that has become a WebSocket of `protocol`. Raises errors.ApiError."""
+        headers = self._headers() | {"Sec-WebSocket-Protocol": protocol}
+        return self._connections.upgrade(f"{where}?{query}", headers)
 
     def close(self) -> None:
         """Close the connections that are idle."""

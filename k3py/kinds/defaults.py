@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from k3py.api import quantities
 from k3py.api.objects import Object
 
 
@@ -26,11 +25,3 @@ def section(obj: Object, key: str) -> Object:
     if not isinstance(found, dict):
         found = obj[key] = {}
     return found
-
-
-def canonical_quantities(amounts: Object | None) -> None:
-    """Write quantities the one way Kubernetes does; leave what is none to validation."""
-    for name, amount in (amounts or {}).items():
-        if quantities.is_quantity(amount):
-            assert amounts is not None
-            amounts[name] = quantities.canonical(amount)

@@ -22,6 +22,7 @@ from k3py.client.client import Patch
 from k3py.client.informer import Informer, Informers, Trim
 from k3py.testing.clock import FakeClock
 
+_NOTES = ("labels", "annotations")
 Place = tuple[str, Key]  # a kind's resource, and the object
 
 
@@ -241,9 +242,11 @@ class FakeClient:
         return self._store(kind, new, old)
 
     def _halves(self, kind: Kind, obj: Object, old: Object, subresource: str) -> Object:
-        """What a write may change: the status through its subresource, the rest otherwise."""
+        """What a write may change: the status (with labels and annotations) or all but that."""
         if subresource == "status":
-            return old | {"metadata": objects.copy(old["metadata"]), "status": obj.get("status")}
+            about = {k: v for k, v in old["metadata"].items() if k not in _NOTES}
+            about |= {k: v for k, v in obj["metadata"].items() if k in _NOTES and v}
+            return old | {"metadata": objects.copy(about), "status": obj.get("status")}
         if subresource == "finalize":
             return old | {"metadata": objects.copy(old["metadata"]), "spec": obj["spec"]}
         if kind.has_status and "status" in old:
@@ -332,10 +335,10 @@ class FakeInformers(Informers):
 
     def check_unchanged(self) -> None:
         """Nobody may have changed an object of a cache: they are shared."""
-        for kind, fields_, informer in self._following:
-            if not fields_:
-                for obj in informer.cache.list():
-                    assert obj == self._fake._objects[_place(kind, meta.key(obj))], obj
+        for kind in {kind for kind, _, _ in self._following}:
+            if whole := self.existing(kind):
+                for obj in whole.cache.list():
+                    assert obj == self._fake.get(kind, meta.key(obj)), f"changed: {obj}"
 
     def _make(self, kind: Kind, fields: str, trim: Trim | None) -> Informer:
         informer = super()._make(kind, fields, trim)

@@ -17,7 +17,7 @@ from typing import Any
 from k3py.api import errors
 from k3py.api.objects import Object, copy
 from k3py.api.patch import bounds
-from k3py.api.patch.shape import Schema
+from k3py.api.schema import Schema
 
 _PATCH = "$patch"
 _RETAIN = "$retainKeys"

@@ -4,10 +4,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from k3py.api import errors
+from k3py.api import errors, schema
 from k3py.api.objects import copy
 from k3py.api.patch import merge_patch, strategic
-from tests.api.patch.shapes import DEPLOYMENT, POD_SPEC
+
+DEPLOYMENT = schema.for_kind("apps/v1", "Deployment")
+POD_SPEC = schema.definition("io.k8s.api.core.v1.PodSpec")
 
 
 def test_a_container_is_found_by_its_name_and_keeps_what_is_not_mentioned():

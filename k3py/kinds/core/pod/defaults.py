@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from k3py.api.objects import Object
-from k3py.kinds.defaults import canonical_quantities, fill, fill_empty, section
+from k3py.kinds.defaults import fill, fill_empty, section
 
 GRACE_SECONDS = 30
 _FILE_MODE = 0o644
@@ -38,8 +38,6 @@ def default_spec(spec: Object) -> None:
         _container(container)
     for volume in spec.get("volumes") or ():
         _volume(volume)
-    canonical_quantities(spec.get("overhead"))
-    _resources(spec.get("resources"))
 
 
 def is_latest(image: str) -> bool:
@@ -63,7 +61,6 @@ def _container(container: Object) -> None:
         terminationMessagePolicy="File",
     )
     fill(container, resources={})
-    _resources(container["resources"])
     for port in container.get("ports") or ():
         fill_empty(port, protocol="TCP")
     for variable in container.get("env") or ():
@@ -77,11 +74,6 @@ def _container(container: Object) -> None:
     for action in (container.get("lifecycle") or {}).values():
         if isinstance(action, dict):
             _action(action)
-
-
-def _resources(resources: Object | None) -> None:
-    canonical_quantities((resources or {}).get("requests"))
-    canonical_quantities((resources or {}).get("limits"))
 
 
 def _action(action: Object) -> None:
@@ -107,7 +99,6 @@ def _volume(volume: Object) -> None:
             fill(volume[name], defaultMode=_FILE_MODE)
     if isinstance(volume.get("hostPath"), dict):
         fill(volume["hostPath"], type="")
-    canonical_quantities(volume.get("emptyDir"))
     _downward(volume.get("downwardAPI") or {})
     for source in (volume.get("projected") or {}).get("sources") or ():
         _downward(source.get("downwardAPI") or {})

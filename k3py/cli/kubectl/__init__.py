@@ -1,0 +1,1 @@
+"""The everyday commands of kubectl, for machines that have none."""

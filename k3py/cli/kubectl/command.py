@@ -1,0 +1,45 @@
+"""`k3py kubectl`: the machine's own kubectl with the right kubeconfig, or a small one built in."""
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import click
+
+from k3py.cluster.layout import Layout
+
+
+@click.command(
+    context_settings={"ignore_unknown_options": True, "help_option_names": []},
+    add_help_option=False,
+)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def kubectl(arguments: tuple[str, ...]) -> None:
+    """Run kubectl on this cluster (a small one is built in where there is none)."""
+    program = real_kubectl()
+    if program:
+        os.execve(program, ["kubectl", *arguments], _environment())  # noqa: S606
+    from k3py.cli.kubectl.builtin import builtin
+
+    builtin.main(args=list(arguments), prog_name="k3py kubectl", standalone_mode=False)
+
+
+def real_kubectl() -> str:
+    """The kubectl on the PATH that is not k3py itself; empty when there is none."""
+    own = Path(sys.argv[0]).resolve()
+    for folder in os.environ.get("PATH", "").split(os.pathsep):
+        found = shutil.which("kubectl", path=folder)
+        if found and Path(found).resolve() != own:
+            return found
+    return ""
+
+
+def _environment() -> dict[str, str]:
+    """The caller's own KUBECONFIG counts; else the server's, where there is one."""
+    from k3py.base import commands
+
+    env = commands.clean_environment()
+    if "KUBECONFIG" not in env and Layout().kubeconfig.exists():
+        env["KUBECONFIG"] = str(Layout().kubeconfig)
+    return env

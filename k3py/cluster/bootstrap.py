@@ -1,0 +1,148 @@
+"""What a new cluster contains, and gets back when it is lost: namespaces, roles, Services.
+
+Everything here is made when absent; roles and bindings are also put right when an older
+version of k3py made them, unless their annotation rbac.authorization.kubernetes.io/autoupdate
+says "false" (Kubernetes, "Using RBAC Authorization": auto-reconciliation).
+"""
+
+import ipaddress
+from collections.abc import Iterable
+from importlib import resources
+
+import yaml
+
+from k3py import kinds
+from k3py.api import errors, meta
+from k3py.api.kind import Kind
+from k3py.api.objects import Key, Object
+from k3py.api.wellknown import DEFAULT, SKIP_MIRROR, SYSTEM, SYSTEM_NAMESPACES
+from k3py.base.log import Log
+from k3py.client.client import Client
+
+AUTOUPDATE = "rbac.authorization.kubernetes.io/autoupdate"
+KUBERNETES = Key(DEFAULT, "kubernetes")
+DNS = Key(SYSTEM, "kube-dns")
+log = Log("k3py.cluster")
+
+
+def prepare(client: Client, *, service_cidr: str, dns_ip: str, advertise: str, port: int) -> None:
+    """Make what every cluster has. `advertise` and `port` are where the API is reached."""
+    for namespace in SYSTEM_NAMESPACES:
+        _ensure(client, kinds.NAMESPACE, {"metadata": {"name": namespace}})
+    for obj in _manifest("rbac.yaml"):
+        _reconcile_role(client, obj)
+    _ensure(client, kinds.SERVICE, _kubernetes_service(first_address(service_cidr), port))
+    _ensure(client, kinds.SERVICE, _dns_service(dns_ip))
+    publish_address(client, advertise=advertise, port=port)
+
+
+def first_address(service_cidr: str) -> str:
+    """The address of the Service kubernetes.default."""
+    return str(ipaddress.ip_network(service_cidr)[1])
+
+
+def publish_address(client: Client, *, advertise: str, port: int) -> None:
+    """Say where the API is: the endpoints of the Service kubernetes.default."""
+    labels = {SKIP_MIRROR: "true"}
+    endpoints = {
+        "metadata": {"name": "kubernetes", "namespace": DEFAULT, "labels": labels},
+        "subsets": [
+            {
+                "addresses": [{"ip": advertise}],
+                "ports": [{"name": "https", "port": port, "protocol": "TCP"}],
+            }
+        ],
+    }
+    version = ipaddress.ip_address(advertise).version
+    slice_ = {
+        "metadata": {
+            "name": "kubernetes",
+            "namespace": DEFAULT,
+            "labels": {"kubernetes.io/service-name": "kubernetes"},
+        },
+        "addressType": f"IPv{version}",
+        "endpoints": [{"addresses": [advertise], "conditions": {"ready": True}}],
+        "ports": [{"name": "https", "port": port, "protocol": "TCP"}],
+    }
+    _replace(client, kinds.ENDPOINTS, endpoints, "subsets")
+    _replace(client, kinds.ENDPOINT_SLICE, slice_, "endpoints", "ports")
+
+
+def _kubernetes_service(address: str, port: int) -> Object:
+    return {
+        "metadata": {
+            "name": KUBERNETES.name,
+            "namespace": KUBERNETES.namespace,
+            "labels": {"component": "apiserver", "provider": "kubernetes"},
+        },
+        "spec": {
+            "clusterIP": address,
+            "ports": [{"name": "https", "port": 443, "protocol": "TCP", "targetPort": port}],
+        },
+    }
+
+
+def _dns_service(address: str) -> Object:
+    """The address that every node's own DNS server answers on; it has no pods behind it."""
+    ports = [
+        {"name": "dns", "port": 53, "protocol": "UDP", "targetPort": 53},
+        {"name": "dns-tcp", "port": 53, "protocol": "TCP", "targetPort": 53},
+    ]
+    labels = {"k8s-app": "kube-dns", "kubernetes.io/name": "CoreDNS"}
+    return {
+        "metadata": {"name": DNS.name, "namespace": DNS.namespace, "labels": labels},
+        "spec": {"clusterIP": address, "ports": ports},
+    }
+
+
+def _manifest(name: str) -> Iterable[Object]:
+    text = resources.files("k3py.cluster").joinpath("manifests", name).read_text()
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    found: Iterable[Object] = yaml.load_all(text, Loader=loader)
+    return found
+
+
+def _ensure(client: Client, kind: Kind, obj: Object) -> None:
+    try:
+        client.get(kind, meta.key(obj))
+    except errors.NotFound:
+        client.create(kind, {"apiVersion": kind.api_version, "kind": kind.kind, **obj})
+
+
+def _replace(client: Client, kind: Kind, obj: Object, *fields: str) -> None:
+    try:
+        found = client.get(kind, meta.key(obj))
+    except errors.NotFound:
+        client.create(kind, {"apiVersion": kind.api_version, "kind": kind.kind, **obj})
+        return
+    if any(found.get(field) != obj[field] for field in fields):
+        client.update(kind, found | {field: obj[field] for field in fields})
+
+
+_ROLE_KINDS = {
+    kind.kind: kind
+    for kind in (
+        kinds.ROLE,
+        kinds.CLUSTER_ROLE,
+        kinds.ROLE_BINDING,
+        kinds.CLUSTER_ROLE_BINDING,
+    )
+}
+
+
+def _reconcile_role(client: Client, obj: Object) -> None:
+    kind = _ROLE_KINDS[obj["kind"]]
+    obj["metadata"].setdefault("labels", {})["kubernetes.io/bootstrapping"] = "rbac-defaults"
+    obj["metadata"].setdefault("annotations", {})[AUTOUPDATE] = "true"
+    try:
+        found = client.get(kind, meta.key(obj))
+    except errors.NotFound:
+        client.create(kind, obj)
+        return
+    if meta.annotations(found).get(AUTOUPDATE) == "false":
+        return
+    field = "rules" if "rules" in obj else "subjects"
+    missing = [entry for entry in obj.get(field) or () if entry not in (found.get(field) or ())]
+    if missing:
+        log.info("default role put right", kind=kind.kind, name=obj["metadata"]["name"])
+        client.update(kind, found | {field: [*(found.get(field) or ()), *missing]})
