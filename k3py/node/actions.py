@@ -105,6 +105,7 @@ class Actions:
         self._services, self._clock = services, clock
         self._slots = threading.BoundedSemaphore(STARTS_AT_ONCE)
         self._limits_swap = groups.limits_swap
+        self._least_oom_score = cgroups.least_oom_score()
 
     # --- the pod as a whole
 
@@ -344,6 +345,7 @@ class Actions:
             machine_memory=self.machine.memory,
             limits_memory="memory" in self._groups.controllers,
             limits_swap=self._limits_swap,
+            least_oom_score=self._least_oom_score,
         )
 
     def _create(self, spec: ContainerSpec) -> str:

@@ -153,8 +153,8 @@ def lease(name: str, owner: str, now: datetime) -> Object:
 
 def listed_images(images: Sequence[Image]) -> Objects:
     """The largest ones: the scheduler prefers nodes that have what is long to pull."""
-    largest = sorted(images, key=lambda i: i.size, reverse=True)[:MOST_IMAGES]
-    return [{"names": list(i.names[:5]), "sizeBytes": i.size} for i in largest if i.names]
+    named = sorted((i for i in images if i.names), key=lambda i: i.size, reverse=True)
+    return [{"names": list(i.names[:5]), "sizeBytes": i.size} for i in named[:MOST_IMAGES]]
 
 
 _OURS = ("MemoryPressure", "DiskPressure", "PIDPressure", "Ready")

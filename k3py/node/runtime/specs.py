@@ -18,6 +18,7 @@ from k3py.node.runtime.runtime import ContainerSpec, Image, Labels, Role
 # What containerd grants and Podman does not.
 MORE_CAPABILITIES = ("NET_RAW", "MKNOD", "AUDIT_WRITE")
 PAUSE = "/pause"
+INFRA_OOM_SCORE = -998
 _NO_PROFILE = "unconfined"
 
 
@@ -67,7 +68,8 @@ class Given:
     machine_memory: int = 1 << 30
     limits_memory: bool = True
     limits_swap: bool = True
-    groups: tuple[int, ...] = ()
+    least_oom_score: int = -1000
+    """What this machine's agent has the right to give: without it less is an error."""
 
 
 def spec(pod: Object, container: Object, given: Given) -> ContainerSpec:
@@ -93,7 +95,9 @@ def spec(pod: Object, container: Object, given: Given) -> ContainerSpec:
         "terminal": bool(container.get("tty")),
         "mounts": _mounts(given),
         "cgroup_parent": given.cgroup,
-        "oom_score_adj": cgroups.oom_score(pod, container, given.machine_memory),
+        "oom_score_adj": max(
+            cgroups.oom_score(pod, container, given.machine_memory), given.least_oom_score
+        ),
         "resource_limits": _limits(container, given),
         "image_volume_mode": "tmpfs" if _read_only(container) else "anonymous",
         "use_image_hosts": True,
@@ -129,7 +133,7 @@ def infra(pod: Object, given: Given, rootfs: Path) -> ContainerSpec:
         "rootfs": str(rootfs),
         "command": [PAUSE, "-P"],
         "cgroup_parent": given.cgroup,
-        "oom_score_adj": -998,
+        "oom_score_adj": max(INFRA_OOM_SCORE, given.least_oom_score),
         "use_image_hosts": True,
         "use_image_resolve_conf": True,
         "systemd": "false",
@@ -261,7 +265,7 @@ def _security(pod: Object, container: Object, given: Given) -> Object:
         **_user(pod, container, settings, given),
         **_capabilities(settings),
     }
-    groups = [*(settings.get("supplementalGroups") or ()), *given.groups]
+    groups = list(settings.get("supplementalGroups") or ())
     if settings.get("fsGroup") is not None:
         groups.append(settings["fsGroup"])
     if groups:
