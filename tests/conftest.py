@@ -6,10 +6,13 @@ for that reason: a missing program is a failure, which `tests/run` repairs by in
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
+from k3py.lab.lab import Lab
 
 NEED_ROOT = ("kernel", "podman", "cluster")
 CLOUD_SDK = Path("/usr/lib/google-cloud-sdk/bin")
@@ -36,10 +39,29 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str], str]:
     return lambda name: (Path(request.path).parent / "golden" / name).read_text()
 
 
+@contextmanager
+def lab_named(name: str) -> Iterator[Lab]:
+    """A lab that is not there yet, and will be gone, also when it fails to start.
+
+    Names begin with "test-": `tests/run` removes what an interrupted run left of those.
+    """
+    lab = Lab(name, say=print)
+    lab.down()
+    try:
+        yield lab
+    finally:
+        lab.down()
+
+
 @pytest.fixture(scope="session")
 def kubectls() -> list[Path]:
     """Every kubectl of this machine, oldest first; each claim about kubectl holds for all."""
-    found = [Path(place) for place in [shutil.which("kubectl")] if place]
-    found += sorted(CLOUD_SDK.glob("kubectl.1.*"))
+    found = find_kubectls()
     assert found, "no kubectl: tests/run installs one"
     return found
+
+
+def find_kubectls() -> list[Path]:
+    """The one on the PATH, and the Google Cloud SDK's, one for each version, oldest first."""
+    found = [Path(place) for place in [shutil.which("kubectl")] if place]
+    return found + sorted(CLOUD_SDK.glob("kubectl.1.*"))

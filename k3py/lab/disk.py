@@ -1,8 +1,8 @@
 """What is on a new node's disk: its identity, its settings, and the jobs of its init.
 
 A disk is a folder: `root` becomes /, the folders of boot.OVERLAYS hold the node's changes
-to what it has from this machine, such as /usr and /etc. Everything that makes the node itself lies here and so outlives
-a power cut; /run and /tmp are memory and do not.
+to what it has from this machine, such as /usr and /etc. Everything that makes the node
+itself lies here and so outlives a power cut; /run and /tmp are memory and do not.
 """
 
 import os

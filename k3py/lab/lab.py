@@ -24,7 +24,7 @@ from k3py.lab.registry import Registry
 
 ROOT = Path("/var/lib/k3py-lab")
 LOCKS = Path("/run/lock")
-TOKEN_SECONDS = 120.0
+TOKEN_SECONDS = 60.0
 READY_SECONDS = 180.0
 SERVER_PORT = 6443
 NODE_TOKEN = "var/lib/k3py/server/node-token"  # noqa: S105  where it is, not what it is

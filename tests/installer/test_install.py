@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from k3py.base import commands
-from k3py.lab.lab import Lab
 from k3py.lab.node import Node
+from tests.conftest import lab_named
 
 pytestmark = pytest.mark.cluster
 CHECKOUT = Path(__file__).parents[2]
@@ -21,17 +21,15 @@ PIP = {name: os.environ[name] for name in ("PIP_CERT", "PIP_INDEX_URL") if name 
 
 @pytest.fixture(scope="module")
 def lab():
-    lab = Lab("test-install")
-    lab.down()
-    lab.up(2, internet=True, start_k3py=False)
-    for node in lab.nodes:
-        target = node.folder / "root/root/checkout"
-        target.mkdir()
-        for part in PARTS:
-            copy = shutil.copytree if (CHECKOUT / part).is_dir() else shutil.copy
-            copy(CHECKOUT / part, target / part)
-    yield lab
-    lab.down()
+    with lab_named("test-install") as lab:
+        lab.up(2, internet=True, start_k3py=False)
+        for node in lab.nodes:
+            target = node.folder / "root/root/checkout"
+            target.mkdir()
+            for part in PARTS:
+                copy = shutil.copytree if (CHECKOUT / part).is_dir() else shutil.copy
+                copy(CHECKOUT / part, target / part)
+        yield lab
 
 
 def install(node: Node, **variables: str) -> str:

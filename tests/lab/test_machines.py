@@ -16,6 +16,7 @@ from k3py.base import commands
 from k3py.lab import busybox, images
 from k3py.lab.lab import ROOT, Lab, LabFailed
 from k3py.lab.node import NodeFailed, NodeOff
+from tests.conftest import lab_named
 from tests.images import echo, python
 
 pytestmark = pytest.mark.cluster
@@ -24,11 +25,9 @@ BUSYBOX = "docker.io/library/busybox:1.36"
 
 @pytest.fixture(scope="module")
 def lab():
-    lab = Lab("test-machines")
-    lab.down()
-    lab.up(2, internet=False, start_k3py=False)
-    yield lab
-    lab.down()
+    with lab_named("test-machines") as lab:
+        lab.up(2, internet=False, start_k3py=False)
+        yield lab
 
 
 @pytest.fixture
@@ -147,12 +146,11 @@ def test_a_node_that_cannot_start_says_why_and_is_off(lab):
 
 def test_two_labs_live_side_by_side_and_one_leaves_nothing_behind(lab, pi1):
     before = traces()
-    other = Lab("test-machines-2")
-    other.up(1, internet=True, start_k3py=False)
-    assert other.lan.subnet != lab.lan.subnet
-    other.node(1).exec("podman", "run", "-d", "--network=none", BUSYBOX, "sleep", "600")
-    assert traces() != before
-    other.down()
+    with lab_named("test-machines-2") as other:
+        other.up(1, internet=True, start_k3py=False)
+        assert other.lan.subnet != lab.lan.subnet
+        other.node(1).exec("podman", "run", "-d", "--network=none", BUSYBOX, "sleep", "600")
+        assert traces() != before
     assert traces() == before
     assert pi1.exec("hostname") == "pi1\n"
 
