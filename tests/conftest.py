@@ -56,7 +56,12 @@ def lab_named(name: str) -> Iterator[Lab]:
 @pytest.fixture(scope="session")
 def kubectls() -> list[Path]:
     """Every kubectl of this machine, oldest first; each claim about kubectl holds for all."""
-    found = [Path(place) for place in [shutil.which("kubectl")] if place]
-    found += sorted(CLOUD_SDK.glob("kubectl.1.*"))
+    found = find_kubectls()
     assert found, "no kubectl: tests/run installs one"
     return found
+
+
+def find_kubectls() -> list[Path]:
+    """The one on the PATH, and the Google Cloud SDK's, one for each version, oldest first."""
+    found = [Path(place) for place in [shutil.which("kubectl")] if place]
+    return found + sorted(CLOUD_SDK.glob("kubectl.1.*"))

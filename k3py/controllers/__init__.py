@@ -1,25 +1,42 @@
 """Every controller the server runs. A new one is a new file and a line here."""
 
+from typing import Any
+
 from k3py.base import threads
 from k3py.base.clock import Clock
 from k3py.client.cached import CachedClient
 from k3py.client.events import Recorder
 from k3py.client.informer import Informers
+from k3py.controllers.controller import Loop
 from k3py.controllers.deployment import DeploymentController
 from k3py.controllers.endpoints import EndpointsController
 from k3py.controllers.endpointslice import EndpointSliceController
+from k3py.controllers.endpointslice_mirroring import EndpointSliceMirroringController
+from k3py.controllers.garbage import GarbageCollector
 from k3py.controllers.namespace import NamespaceController
+from k3py.controllers.node_cidr import NodeCidrController
+from k3py.controllers.node_lifecycle import NodeLifecycleController
+from k3py.controllers.pod_cleanup import PodCleanup
 from k3py.controllers.replicaset import ReplicaSetController
 from k3py.controllers.root_ca import RootCaController
 from k3py.controllers.serviceaccount import ServiceAccountController
+from k3py.controllers.taint_eviction import TaintEvictionController
 
-ALL = (
+# The garbage collector is last: what others follow as a whole it does not follow again.
+ALL: tuple[type[Loop[Any]], ...] = (
+    NodeCidrController,
+    ServiceAccountController,
+    RootCaController,
+    NamespaceController,
+    NodeLifecycleController,
+    TaintEvictionController,
     DeploymentController,
+    ReplicaSetController,
     EndpointsController,
     EndpointSliceController,
-    NamespaceController,
-    ReplicaSetController,
-    ServiceAccountController,
+    EndpointSliceMirroringController,
+    PodCleanup,
+    GarbageCollector,
 )
 
 
@@ -31,18 +48,18 @@ def start(
     clock: Clock,
     *,
     cluster_cidr: str,
+    node_mask: int = 24,
     root_ca: str,
 ) -> None:
-    for controller in ALL:
-        group.start(controller.__name__, controller(client, informers, recorder, clock).run)
-    ca = RootCaController(client, informers, recorder, clock, root_ca)
-    group.start("RootCaController", ca.run)
-    from k3py import kinds
-    from k3py.client.client import Patch
-    from k3py.api import meta
+    """Start them all. `root_ca` is PEM; nodes get ranges of `node_mask` out of `cluster_cidr`.
 
-    def cidr(old, new):
-        if new and not new["spec"].get("podCIDR"):
-            n = 1
-            threads.spawn("cidr", lambda: client.patch(kinds.NODE, meta.key(new), {"spec": {"podCIDR": f"10.42.{new['metadata']['name'][-1]}.0/24", "podCIDRs": [f"10.42.{new['metadata']['name'][-1]}.0/24"]}}))
-    informers.of(kinds.NODE).subscribe(cidr)
+    The caller starts the informers. Each controller waits for its own writes only.
+    """
+    more: dict[type[Loop[Any]], dict[str, object]] = {
+        NodeCidrController: {"cluster_cidr": cluster_cidr, "node_mask": node_mask},
+        RootCaController: {"root_ca": root_ca},
+    }
+    for controller in ALL:
+        own = CachedClient(client.live, informers, clock=clock)
+        loop = controller(own, informers, recorder, clock, **more.get(controller, {}))
+        group.start(controller.__name__, loop.run)

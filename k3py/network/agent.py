@@ -9,19 +9,28 @@ Nothing is undone when the agent stops: pods go on talking while it is updated, 
 one finds everything as it was left.
 """
 
+import errno
 import select
 import struct
 from collections.abc import Iterator
+from pathlib import Path
 
 from k3py import kinds
 from k3py.api.objects import Key, Object
 from k3py.base import threads
+from k3py.base.backoff import Backoff
+from k3py.base.clock import SYSTEM
+from k3py.base.commands import CommandFailed
 from k3py.base.log import Log
 from k3py.client.client import Client
+from k3py.client.informer import Informers
 from k3py.network import netlink, nft, pods
-from k3py.network.backends import Backends, Informers
+from k3py.network.backends import Backends
+from k3py.network.dns import server as dns
+from k3py.network.dns.server import DnsServer
+from k3py.network.dns.upstream import RESOLV_CONF
 from k3py.network.loop import Loop
-from k3py.network.marks import MASQUERADE_TABLE, PROXY_TABLE, VXLAN_DEVICE
+from k3py.network.marks import DNS_LABEL, MASQUERADE_TABLE, PROXY_TABLE, VXLAN_DEVICE
 from k3py.network.overlay import overlay
 from k3py.network.pods import Pods
 from k3py.network.proxy import rules
@@ -50,7 +59,10 @@ class NetworkAgent:
         dns_ip: str,
         cluster_domain: str,
         interface: str = "",
+        resolv_conf: Path = RESOLV_CONF,
     ) -> None:
+        """`interface`: that to the other nodes, where it is not the one with `node_ip`;
+        `resolv_conf`: who is asked for names outside the cluster."""
         self.pods = Pods()
         nodes = informers.of(kinds.NODE)
         self._overlay = overlay.Overlay(
@@ -71,12 +83,21 @@ class NetworkAgent:
         cluster = rules.Cluster(cluster_cidr, service_cidr, dns_ip)
         self._proxier = Proxier(self._backends, cluster=cluster, node_name=node_name)
         self._proxy_loop = Loop("proxy", self._proxier.step)
+        self._dns = DnsServer(
+            self._backends,
+            address=dns_ip,
+            domain=cluster_domain,
+            ranges=(service_cidr, cluster_cidr),
+            resolv_conf=resolv_conf,
+        )
+        self._dns_address = dns_ip
         self._backends.subscribe(self._service_changed)
 
     def run(self, stop: threads.Stop) -> None:
         group = threads.Group("network")
         group.start("overlay", self._overlay_loop.run)
         group.start("proxy", self._run_proxy)
+        group.start("dns", self._run_dns)
         try:
             self._watch_kernel(stop, group.stopping)
         finally:
@@ -92,6 +113,7 @@ class NetworkAgent:
             self._overlay_loop.wake()
 
     def _service_changed(self, service: Key) -> None:
+        self._dns.changed(service)
         self._proxier.changed(service)
         self._proxy_loop.wake()
 
@@ -101,19 +123,38 @@ class NetworkAgent:
             if self._backends.wait_synced(_TICK_SECONDS):
                 self._proxy_loop.run(stop)
 
+    def _run_dns(self, stop: threads.Stop) -> None:
+        backoff: Backoff[str] = Backoff(0.5, 30)
+        while not stop.is_set():
+            try:
+                self._dns.run(stop)
+            except (OSError, CommandFailed) as failure:
+                why = _taken(self._dns_address) if _is_taken(failure) else failure
+                log.warning("cannot answer DNS, will try again", why=why)
+                SYSTEM.wait(stop, backoff.next("dns"))
+
     def _watch_kernel(self, *stops: threads.Stop) -> None:
         """Notice when our device or tables are taken away, until one of `stops` is set."""
         links, tables = netlink.Events(netlink.LINKS), netlink.Events(netlink.FIREWALL)
         try:
             while not any(stop.is_set() for stop in stops):
                 ready, _, _ = select.select([links, tables], [], [], _TICK_SECONDS)
-                if links in ready and _mentions(links.read(), VXLAN_DEVICE):
-                    self._overlay_loop.wake()
+                if links in ready:
+                    self._look_at_links(links.read())
                 if tables in ready and _may_delete_table(tables.read()):
                     self._restore_tables()
         finally:
             links.close()
             tables.close()
+
+    def _look_at_links(self, announcement: bytes) -> None:
+        if _mentions(announcement, VXLAN_DEVICE):
+            self._overlay_loop.wake()
+        if _mentions(announcement, DNS_LABEL):
+            try:
+                dns.ensure_address(self._dns_address)
+            except CommandFailed as failure:
+                log.warning("cannot restore the DNS address", why=failure)
 
     def _restore_tables(self) -> None:
         """Also our own scripts delete tables, to make them anew: only what is absent counts."""
@@ -133,6 +174,18 @@ def remove_all() -> None:
         netlink.remove_link(name)
     overlay.remove()
     nft.remove(PROXY_TABLE)
+    dns.remove_address()
+
+
+def _is_taken(failure: Exception) -> bool:
+    return isinstance(failure, OSError) and failure.errno == errno.EADDRINUSE
+
+
+def _taken(address: str) -> str:
+    return (
+        f"another program has port 53 of all addresses, {address} among them: "
+        "let it listen on addresses of its own (dnsmasq: bind-dynamic)"
+    )
 
 
 def _mentions(announcement: bytes, name: str) -> bool:

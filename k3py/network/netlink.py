@@ -14,8 +14,8 @@ from k3py.base import commands
 
 Row = dict[str, Any]
 
-# From linux/rtnetlink.h and linux/netfilter/nfnetlink.h.
-LINKS = (socket.NETLINK_ROUTE, 1)
+# From linux/rtnetlink.h (links, IPv4 addresses) and linux/netfilter/nfnetlink.h.
+LINKS = (socket.NETLINK_ROUTE, 0x01 | 0x10)
 FIREWALL = (12, 1 << (7 - 1))
 
 

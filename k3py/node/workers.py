@@ -84,6 +84,7 @@ class Worker:
         self._pulled: dict[str, Image] = {}
         self._last_words: dict[str, str] = {}
         self._told: set[str] = set()
+        self._removed = False
         self._backoff: Backoff[str] = Backoff(FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS)
         metadata = pod["metadata"]
         self._log = log.bind(pod=f"{metadata.get('namespace')}/{metadata['name']}")
@@ -128,6 +129,9 @@ class Worker:
         """Look, decide, act, report; whether the pod is no more."""
         with self._lock:
             pod, gone = self._pod, self._gone
+        if self._removed:
+            # Until the API has let go of the pod, its events must not begin it anew.
+            return self._await_gone(gone)
         pod = self._with_own_status(pod)
         now = self._tools.clock.now()
         seen = self._look(pod)
@@ -142,7 +146,6 @@ class Worker:
                 self._tools.clock.wait(self._changed, seconds)
             case Remove():
                 self._remove(pod, seen, now, gone)
-                return True
             case _:
                 self._act(pod, seen, step, now)
         return False
@@ -200,7 +203,14 @@ class Worker:
                 wished = self._pod
             self._tools.reporter.finish(wished, status)
         self._log.info("pod removed")
-        self._ended(self.uid)
+        self._removed = True
+
+    def _await_gone(self, gone: bool) -> bool:
+        if gone:
+            self._ended(self.uid)
+        else:
+            self._tools.clock.wait(self._changed)
+        return gone
 
     # --- acting
 

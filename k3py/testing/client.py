@@ -335,10 +335,10 @@ class FakeInformers(Informers):
 
     def check_unchanged(self) -> None:
         """Nobody may have changed an object of a cache: they are shared."""
-        for kind, fields_, informer in self._following:
-            if not fields_:
-                for obj in informer.cache.list():
-                    assert obj == self._fake._objects[_place(kind, meta.key(obj))], obj
+        for kind in {kind for kind, _, _ in self._following}:
+            if whole := self.existing(kind):
+                for obj in whole.cache.list():
+                    assert obj == self._fake.get(kind, meta.key(obj)), f"changed: {obj}"
 
     def _make(self, kind: Kind, fields: str, trim: Trim | None) -> Informer:
         informer = super()._make(kind, fields, trim)

@@ -9,6 +9,7 @@ machine of its own; what the API would tell it comes over a pipe.
 """
 
 import contextlib
+import itertools
 import json
 import os
 import subprocess
@@ -23,6 +24,7 @@ from k3py.network.overlay import peers
 
 CLUSTER, SERVICES, DNS, DOMAIN = "10.42.0.0/16", "10.43.0.0/16", "10.43.0.10", "cluster.local"
 ROOT = Path(__file__).parents[2]
+_COUNT = itertools.count()
 TALK = str(Path(__file__).with_name("talk.py"))
 
 
@@ -47,15 +49,21 @@ class Lan:
     """Namespaces <prefix>1 … on a bridge in <prefix>0; `close` leaves nothing behind."""
 
     def __init__(self, nodes: int) -> None:
-        self.prefix = f"k3pytest{os.getpid()}n"
+        self.prefix = f"k3pytest{os.getpid()}x{next(_COUNT)}n"
         self.nodes = nodes
         self.addresses: dict[str, str] = {}  # of pods
         self._made: list[str] = []
         self._processes: list[NodeProcess] = []
         self._servers: list[subprocess.Popen[str]] = []
+        self.resolv_conf = f"/tmp/{self.prefix}-resolv.conf"
+        Path(self.resolv_conf).write_text(f"nameserver {DNS}\nnameserver {lan(253)}\n")
         self._add(0)
         self.ip(
-            0, "link add br0 type bridge", "link set br0 up", "addr add 192.168.77.254/24 dev br0"
+            0,
+            "link add br0 type bridge",
+            "link set br0 up",
+            "addr add 192.168.77.254/24 dev br0",
+            "addr add 192.168.77.253/24 dev br0",
         )
         for n in range(1, nodes + 1):
             self._add(n)
@@ -106,6 +114,7 @@ class Lan:
         return self.netns(pod)
 
     def close(self) -> None:
+        Path(self.resolv_conf).unlink()
         for process in self._processes:
             process.kill()
         for server in self._servers:
@@ -127,7 +136,8 @@ class NodeProcess:
     def __init__(self, lan_: Lan, n: int) -> None:
         self.n = n
         self._lan = lan_
-        self._process = lan_.popen(n, sys.executable, "-m", "tests.network.node_process", str(n))
+        program = (sys.executable, "-m", "tests.network.node_process", str(n), lan_.resolv_conf)
+        self._process = lan_.popen(n, *program)
 
     def call(self, verb: str, *arguments: Any) -> Any:
         """Run one of node_process' verbs there."""

@@ -96,6 +96,13 @@ def test_a_killed_agent_finds_its_pods_again(cluster):
     assert fourth not in lan.run(3, "ip", "route")
 
 
+def test_a_quiet_node_changes_nothing(cluster):
+    lan, nodes = cluster
+    busy = nodes[0].call("cpu_seconds")
+    assert lan.run(1, "sh", "-c", "timeout 1.5 ip -4 monitor link address; true") == ""
+    assert nodes[0].call("cpu_seconds") - busy < 0.1
+
+
 def test_a_node_says_how_to_reach_it(cluster):
     _, nodes = cluster
     said = plan.node(1)["metadata"].pop("annotations")

@@ -7,6 +7,7 @@ business of the client and the node alone.
 """
 
 import contextlib
+import ipaddress
 import socket
 import ssl
 from collections.abc import Callable, Iterator, Mapping
@@ -198,6 +199,8 @@ class Streams:
     def _ask_address(
         self, scheme: str, address: str, port: int, request: Request, http: flask.Request
     ) -> flask.Response:
+        if _is_our_own(address):
+            raise errors.Forbidden(f"address not allowed: {address}")
         try:
             connection: Any = socket.create_connection((address, port), _CONNECT_SECONDS)
             if scheme == "https":
@@ -214,6 +217,15 @@ class Streams:
         if http.environ.get("k3py.upgrade"):
             return _upgraded(http, open_upstream(connection, head))
         return _relayed(http, open_upstream(connection, head, _body(http)))
+
+
+def _is_our_own(address: str) -> bool:
+    """Whether an address means this machine or its own link, where no pod is to be found."""
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return True
+    return found.is_loopback or found.is_link_local or found.is_unspecified
 
 
 def _address(node: Object) -> tuple[str, int]:
@@ -300,7 +312,7 @@ def _head(http: flask.Request, path: str, host: str) -> bytes:
     for name, value in passed:
         low = name.lower()
         if low not in _NOT_PASSED and not low.startswith(("impersonate-", "x-remote-")):
-            lines.append(f"{name}: {value}")
+            lines.append(f"{name}: {' '.join(value.split())}")
     if upgrade:
         lines += ["Connection: Upgrade", f"Upgrade: {upgrade}"]
     else:
@@ -330,6 +342,7 @@ def _body(http: flask.Request) -> Iterator[bytes]:
 def _relayed(http: flask.Request, upstream: Upstream) -> flask.Response:
     """The far side's answer, piece by piece."""
     answer = upstream.answer
+    http.environ["k3py.stream"] = True
     connection = http.environ.get("k3py.connection")
 
     def pieces() -> Iterator[bytes]:

@@ -97,6 +97,29 @@ def incompatibility(link: Row, tunnel: Tunnel) -> str | None:
     return None
 
 
+def configuration(shown: Row, routes: list[Row], tunnel: Tunnel) -> list[str]:
+    """The lines that give a device the state and addresses it does not have yet.
+
+    None for a device that has them: the kernel announces every change, even to the same,
+    and announcements are what we are woken by.
+
+    The route lets the node's own programs call Services. Without it a machine without a
+    default route could not begin to: the kernel looks for a way before the proxy has put
+    a pod's address in.
+    """
+    found = [i["local"] for i in shown.get("addr_info", ()) if i["family"] == "inet"]
+    lines = [f"addr del {old}/32 {_DEV}" for old in found if old != tunnel.address]
+    if shown.get("mtu") != tunnel.mtu or shown.get("ifalias") != OWNER:
+        lines.append(f"link set {VXLAN_DEVICE} mtu {tunnel.mtu} alias {OWNER}")
+    if tunnel.address not in found:
+        lines.append(f"addr add {tunnel.address}/32 {_DEV}")
+    if "UP" not in shown.get("flags", ()):
+        lines.append(f"link set {VXLAN_DEVICE} up")
+    if lines or [route.get("prefsrc") for route in routes] != [tunnel.address]:
+        lines.append(f"route replace {tunnel.service_range} {_DEV} src {tunnel.address}")
+    return lines
+
+
 def sync(peers: Iterable[Peer], service_range: str) -> None:
     """Make the device know exactly `peers`."""
     wanted = entries(peers)
@@ -168,21 +191,10 @@ def usable_mtu(parent_mtu: int) -> int:
 
 
 def _configure(tunnel: Tunnel) -> None:
-    """Addresses, state and the route that lets the node's own programs call Services.
-
-    Without that route a machine without a default route could not even begin to call one:
-    the kernel looks for a way before the proxy has put a pod's address in.
-    """
-    rows = netlink.read("-4", "addr", "show", "dev", VXLAN_DEVICE)
-    found = [info["local"] for row in rows for info in row.get("addr_info", ())]
-    stale = [f"addr del {old}/32 dev {VXLAN_DEVICE}" for old in found if old != tunnel.address]
-    netlink.change(
-        f"link set {VXLAN_DEVICE} mtu {tunnel.mtu} alias {OWNER}",
-        *stale,
-        f"addr replace {tunnel.address}/32 dev {VXLAN_DEVICE}",
-        f"link set {VXLAN_DEVICE} up",
-        f"route replace {tunnel.service_range} dev {VXLAN_DEVICE} src {tunnel.address}",
-    )
+    device = ("dev", VXLAN_DEVICE)
+    shown = netlink.read("-d", "addr", "show", *device)[0]
+    routes = netlink.read("route", "show", tunnel.service_range, *device)
+    netlink.change(*configuration(shown, routes, tunnel))
 
 
 def _found(*, but: str) -> Entries:

@@ -31,6 +31,27 @@ def test_a_namesake_of_another_kind_is_not_compatible():
     assert vxlan.incompatibility({"linkinfo": {}}, TUNNEL) == "its kind is None, not vxlan"
 
 
+def test_a_device_that_is_right_is_not_touched():
+    shown = {
+        "mtu": 1450,
+        "ifalias": "k3py",
+        "flags": ["UP"],
+        "addr_info": [{"family": "inet", "local": "10.42.1.0"}],
+    }
+    route = {"dst": "10.43.0.0/16", "prefsrc": "10.42.1.0"}
+    assert vxlan.configuration(shown, [route], TUNNEL) == []
+    assert vxlan.configuration(shown | {"flags": []}, [], TUNNEL) == [
+        "link set flannel.1 up",
+        "route replace 10.43.0.0/16 dev flannel.1 src 10.42.1.0",
+    ]
+    stranger = [{"family": "inet", "local": "10.42.9.0"}]
+    assert vxlan.configuration(shown | {"addr_info": stranger}, [route], TUNNEL) == [
+        "addr del 10.42.9.0/32 dev flannel.1",
+        "addr add 10.42.1.0/32 dev flannel.1",
+        "route replace 10.43.0.0/16 dev flannel.1 src 10.42.1.0",
+    ]
+
+
 def test_nothing_changes_when_nothing_changed():
     known = vxlan.entries([TWO, THREE])
     assert not any(differences(known, known))
