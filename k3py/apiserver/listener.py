@@ -7,6 +7,7 @@ connection over: for upgrades, and to learn that a watcher has gone.
     environ["k3py.certificate"]   the verified client certificate's subject, or None
     environ["k3py.upgrade"]       the Upgrade header; hidden from the router, which refuses it
     environ["k3py.connection"]    a Connection
+    environ["k3py.stream"]        set by the application: send the headers before the first data
 """
 
 import contextlib
@@ -32,6 +33,8 @@ _STOP_SECONDS = 2
 _IDLE_SECONDS = 300
 _LONGEST_REQUEST_LINE = 64 * 1024
 _MOST_CONNECTIONS = 5000
+_JOINED_BYTES = 64 * 1024
+_BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 
 class Connection:
@@ -114,6 +117,30 @@ class _Handler(pywsgi.WSGIHandler):  # type: ignore[misc]
         self.response_use_chunked, self.close_connection = False, True
         self.socket.settimeout(None)
         self.taken(self.socket)
+
+    def process_result(self) -> None:
+        if self.environ.get("k3py.stream"):
+            self.write(b"")  # the headers go out now: a watcher waits for them
+        super().process_result()
+
+    def _write_with_headers(self, data: bytes) -> None:
+        """In one piece where that is possible: one TLS record, one packet."""
+        self.headers_sent = True
+        self.finalize_headers()
+        if self.response_use_chunked or len(data) > _JOINED_BYTES:
+            self._sendall(self._head())
+            self._write(data)
+        else:
+            self._sendall(self._head() + data)
+
+    def _head(self) -> bytes:
+        lines = [b"HTTP/1.1 " + self.status]
+        lines += [name + b": " + value for name, value in self.response_headers]
+        return b"\r\n".join(lines) + b"\r\n\r\n"
+
+    def _handle_client_error(self, ex: Exception) -> tuple[str, bytes]:
+        log.debug("bad request", client=self.client_address, why=ex)
+        return ("400", _BAD_REQUEST)
 
     def log_error(self, msg: str, *args: Any) -> None:
         log.debug("bad request", what=msg % args if args else msg)

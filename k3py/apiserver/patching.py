@@ -6,7 +6,8 @@ from typing import Any
 
 from k3py.api import errors, schema
 from k3py.api.kind import Problem
-from k3py.api.objects import Object
+from k3py.api.objects import Object, copy
+from k3py.api.patch import apply as server_side
 from k3py.api.patch import json_patch, merge_patch, strategic
 from k3py.apiserver.request import Request
 from k3py.client.client import Patch
@@ -69,20 +70,86 @@ def _report_unknown(request: Request, found: list[str]) -> None:
 
 
 def check_apply(request: Request) -> None:
-    """Raises BadRequest for an apply patch without what it needs."""
+    """Raises BadRequest, Invalid for what cannot be applied at all."""
+    body: Any = request.body
+    kind = request.kind
     if not request.options.manager:
+        problem = Problem(
+            "fieldManager", "Required value: is required for apply patch", "FieldValueRequired"
+        )
+        raise errors.Invalid(
+            f'PatchOptions.meta.k8s.io "" is invalid: {problem.field}: {problem.message}'
+        )
+    if not isinstance(body, dict) or not isinstance(body.get("metadata") or {}, dict):
+        raise errors.BadRequest("error decoding patch: an apply patch is an object")
+    if (body.get("apiVersion"), body.get("kind")) != (kind.api_version, kind.kind):
         raise errors.BadRequest(
-            'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is required for apply patch'
+            f"invalid object type: {body.get('apiVersion')}, Kind={body.get('kind')} cannot be "
+            f"applied as {kind.api_version}, Kind={kind.kind}"
+        )
+    name = (body.get("metadata") or {}).get("name", request.name)
+    if name != request.name:
+        raise errors.BadRequest(
+            f"the name of the object ({name}) does not match the name on the URL ({request.name})"
         )
 
 
-def applied(request: Request, old: Object | None) -> Object:
-    raise NotImplementedError
+def applied(request: Request, old: Object | None, now: datetime) -> Object:
+    """What an apply patch makes of `old`, or a new object. Raises Conflict, BadRequest."""
+    kind = request.kind
+    shape = schema.for_kind(kind.api_version, kind.kind)
+    body: Object = copy(request.body)
+    body.setdefault("metadata", {}).setdefault("name", request.name)
+    if shape is not None:
+        if why := shape.decode_problem(body):
+            raise errors.BadRequest(f"failed to create typed patch object: {why}")
+        _report_unknown(request, [f'unknown field "{p}"' for p in _unknown(shape, request, body)])
+        shape.prune(body)
+    return server_side.apply(
+        old,
+        body,
+        manager=request.options.manager,
+        force=request.options.force,
+        schema=shape,
+        now=now,
+        subresource=request.subresource,
+    )
 
 
 def track(request: Request, old: Object | None, new: Object, now: datetime) -> None:
-    pass
+    """Keep the managed fields of an object up to date, in place, once somebody applied it.
+
+    Until then nobody asks who owns what: the fields cost memory and every write time, and
+    whoever applies first finds all of it owned by "before-first-apply".
+    """
+    metadata = new["metadata"]
+    if old is None or not old["metadata"].get("managedFields"):
+        metadata.pop("managedFields", None)
+        return
+    kind = request.kind
+    found = server_side.track(
+        old,
+        new,
+        manager=request.options.manager or "unknown",
+        now=now,
+        api_version=kind.api_version,
+        schema=schema.for_kind(kind.api_version, kind.kind),
+        subresource=request.subresource,
+    )
+    if found:
+        metadata["managedFields"] = found
+    else:
+        metadata.pop("managedFields", None)
 
 
 def is_same_apply(new: Object, old: Object) -> bool:
-    return new == old
+    """Whether an apply changed nothing but the times of its own managed fields."""
+
+    def timeless(obj: Object) -> Object:
+        fields = [
+            {k: v for k, v in entry.items() if k != "time"}
+            for entry in obj["metadata"].get("managedFields") or ()
+        ]
+        return obj | {"metadata": obj["metadata"] | {"managedFields": fields}}
+
+    return timeless(new) == timeless(old)

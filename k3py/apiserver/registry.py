@@ -101,7 +101,8 @@ class Registry:
         found.extend(validation.problems(kind, obj))
         if found:
             raise errors.invalid(kind, key.name, found)
-        patching.track(request, None, obj, self._clock.now())
+        if request.how != patching.APPLY:
+            patching.track(request, None, obj, self._clock.now())
         if kind is SERVICE and allocator:
             with allocator.allocated(obj, None):
                 return self._write_new(request, key, obj)
@@ -144,13 +145,15 @@ class Registry:
         for _ in range(_ATTEMPTS):
             try:
                 return self.rewrite(
-                    request, lambda old: patching.applied(request, old), part=_part(request)
+                    request,
+                    lambda old: patching.applied(request, old, self._clock.now()),
+                    part=_part(request),
                 )
             except errors.NotFound:
-                if request.subresource or request.body.get("metadata", {}).get("uid"):
+                if request.subresource or (request.body.get("metadata") or {}).get("uid"):
                     raise
             try:
-                return self._create(request, patching.applied(request, None))
+                return self._create(request, patching.applied(request, None, self._clock.now()))
             except Conflict:
                 continue
         raise errors.conflict(request.kind, request.name)

@@ -147,10 +147,9 @@ def _resource(face: Face, request: Request, http: flask.Request) -> Response:
 
 def _streamed(answer: Stream | Refused, form: rendering.Form, http: flask.Request) -> Response:
     connection = http.environ.get("k3py.connection")
+    http.environ["k3py.stream"] = True
 
     def lines() -> Any:
-        # The headers go out at once: clients wait for them before they count as watching.
-        yield b""
         if connection is None:
             yield from rendering.events(answer, form)
             return

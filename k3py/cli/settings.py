@@ -38,7 +38,7 @@ def options_of(config: type) -> Callable[[Decorated], Decorated]:
 def read(config: type[C], config_file: str, flags: dict[str, Any]) -> C:
     """The configuration a command was given. Raises options.BadConfiguration."""
     path = Path(config_file)
-    if config_file != DEFAULT_FILE and not path.is_file():
+    if config_file != DEFAULT_FILE and not path.exists():
         raise options.BadConfiguration(f"--config: there is no file {path}")
     return options.build(config, flags, files=options.config_files(path), known=(ServerConfig,))
 

@@ -35,7 +35,7 @@ def start(
 ) -> None:
     for controller in ALL:
         group.start(controller.__name__, controller(client, informers, recorder, clock).run)
-    ca = RootCaController(client, informers, recorder, clock, root_ca)
+    ca = RootCaController(client, informers, recorder, clock, root_ca=root_ca)
     group.start("RootCaController", ca.run)
     from k3py import kinds
     from k3py.client.client import Patch

@@ -1,5 +1,6 @@
 """Build and run an agent: the node's pods and its network, beside a server or alone."""
 
+import os
 import signal
 from datetime import UTC, datetime
 from typing import Any
@@ -34,7 +35,16 @@ def run(config: AgentConfig) -> None:
 
 def arguments(config: AgentConfig) -> tuple[str, ...]:
     """The command line that an agent so configured is started with; its identity, too."""
-    given: list[str] = ["agent", "--server", config.server, "--data-dir", config.data_dir]
+    # All that counts is said here: the files have been read already.
+    given: list[str] = [
+        "agent",
+        "--config",
+        os.devnull,
+        "--server",
+        config.server,
+        "--data-dir",
+        config.data_dir,
+    ]
     given += ["--token-file", config.token_file] if config.token_file else []
     for name, value in (
         ("--node-name", config.name),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from k3py.api import labels, names
-from k3py.daemon.options import option
+from k3py.daemon.options import BadConfiguration, option
 
 EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 
@@ -106,13 +106,13 @@ class AgentConfig:
         return self.node_name or socket.gethostname().split(".")[0].lower()
 
     def token_text(self) -> str:
-        """The token, from --token or --token-file. Raises ValueError."""
-        if self.token or not self.token_file:
+        """The token, from --token-file if given, else --token. Raises BadConfiguration."""
+        if not self.token_file:
             return self.token
         try:
             return Path(self.token_file).read_text().strip()
         except OSError as wrong:
-            raise ValueError(f"--token-file: {wrong}") from wrong
+            raise BadConfiguration(f"--token-file: {wrong}") from wrong
 
 
 @dataclass(frozen=True)

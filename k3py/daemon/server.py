@@ -17,7 +17,7 @@ from k3py.client import kubeconfig
 from k3py.client.client import Client
 from k3py.cluster import bootstrap, certificates, joining, tokens
 from k3py.cluster.layout import Layout
-from k3py.daemon import agent, host, preflight, processes
+from k3py.daemon import agent, host, preflight, processes, roles
 from k3py.daemon.config import AgentConfig, ServerConfig
 from k3py.store.store import Store
 
@@ -162,6 +162,8 @@ def _start_components(
         cluster_cidr=config.cluster_cidr,
         root_ca=certs.server_ca.certificate.decode(),
     )
+    if not config.disable_agent:
+        roles.mark_control_plane(own, informers, config.name)
     placing = client("system:kube-scheduler")
     scheduler_events = Recorder(placing, "default-scheduler")
     scheduler = Scheduler(CachedClient(placing, informers), informers, scheduler_events, SYSTEM)

@@ -20,7 +20,8 @@ from k3py.apiserver.server import ApiServer
 from k3py.base import log, pki
 from k3py.base import threads as base_threads
 from k3py.client.kubeconfig import Kubeconfig
-from k3py.kinds import NAMESPACE, SERVICE_ACCOUNT
+from k3py.cluster import bootstrap
+from k3py.kinds import SERVICE_ACCOUNT
 from k3py.store.store import Store
 
 LIFE = timedelta(days=1)
@@ -74,10 +75,16 @@ def make_server(folder: Path, store: Store, **options: object) -> ApiServer:
 
 
 def prepare(api: ApiServer) -> None:
-    """The namespaces every cluster has, with their default service accounts."""
+    """What every cluster has, with the service accounts that a controller would make."""
     client = api.client("test", ("system:masters",))
+    bootstrap.prepare(
+        client,
+        service_cidr="10.43.0.0/16",
+        dns_ip="10.43.0.10",
+        advertise="192.0.2.1",
+        port=6443,
+    )
     for namespace in SYSTEM_NAMESPACES:
-        client.create(NAMESPACE, {"metadata": {"name": namespace}})
         account = {"metadata": {"name": "default", "namespace": namespace}}
         client.create(SERVICE_ACCOUNT, account)
 

@@ -29,15 +29,15 @@ def test_a_service_gets_an_address_from_the_upper_band(client):
 
 def test_an_address_asked_for_is_given_once(client):
     assert (
-        client.create(kinds.SERVICE, service(clusterIP="10.43.0.10"))["spec"]["clusterIP"]
-        == "10.43.0.10"
+        client.create(kinds.SERVICE, service(clusterIP="10.43.0.99"))["spec"]["clusterIP"]
+        == "10.43.0.99"
     )
     with pytest.raises(errors.Invalid, match="provided IP is already allocated"):
-        client.create(kinds.SERVICE, service("other", clusterIP="10.43.0.10"))
+        client.create(kinds.SERVICE, service("other", clusterIP="10.43.0.99"))
     with pytest.raises(errors.Invalid, match="not in the valid range"):
         client.create(kinds.SERVICE, service("other", clusterIP="10.9.0.10"))
     client.delete(kinds.SERVICE, WEB)
-    client.create(kinds.SERVICE, service("other", clusterIP="10.43.0.10"))
+    client.create(kinds.SERVICE, service("other", clusterIP="10.43.0.99"))
 
 
 def test_a_headless_service_has_none(client):

@@ -330,6 +330,7 @@ def _body(http: flask.Request) -> Iterator[bytes]:
 def _relayed(http: flask.Request, upstream: Upstream) -> flask.Response:
     """The far side's answer, piece by piece."""
     answer = upstream.answer
+    http.environ["k3py.stream"] = True
     connection = http.environ.get("k3py.connection")
 
     def pieces() -> Iterator[bytes]:
