@@ -121,14 +121,14 @@ def _loads(server, seconds):
     tasks = {
         "get": _get(f"{SPACE}/pods/web-250"),
         "list": _get(f"{SPACE}/pods"),
-        "create": _post(f"{SPACE}/configmaps", _config_map("load-C-%N")),
-        "create pod": _post(f"{SPACE}/pods", _pod("load-C-%N")),
+        "create": _post(f"{SPACE}/configmaps", _config_map("load-CC-%N")),
+        "create pod": _post(f"{SPACE}/pods", _pod("load-CC-%N")),
     }
     found = {}
     for name, request in tasks.items():
         for clients in (1, 16):
             task = {"kind": "requests", "clients": clients, "seconds": seconds}
-            unique = request.replace("load-C", f"load-{clients}")
+            unique = request.replace("load-CC", f"load-{clients:02}")
             found[f"{name} {clients}"] = _load(server, task | {"request": unique})
     watch = _get(f"{SPACE}/configmaps?watch=1&labelSelector=told%3Dyes")
     told = _post(f"{SPACE}/configmaps", _config_map("told-%N", told="yes"))
@@ -223,7 +223,8 @@ def _post(path, body):
 
 
 def _config_map(name, **labels):
-    return json.dumps({"metadata": {"name": name, "labels": labels}, "data": {"text": FILLING}})
+    metadata = {"name": name, "namespace": "default", "labels": labels}
+    return json.dumps({"metadata": metadata, "data": {"text": FILLING}})
 
 
 def _pod(name):
@@ -240,7 +241,11 @@ def _pod(name):
     }
     return json.dumps(
         {
-            "metadata": {"name": name, "labels": {"app": "web", "tier": "front"}},
+            "metadata": {
+                "name": name,
+                "namespace": "default",
+                "labels": {"app": "web", "tier": "front"},
+            },
             "spec": {"schedulerName": "nobody", "containers": [container]},
         }
     )
