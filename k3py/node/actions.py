@@ -166,7 +166,7 @@ class Actions:
         attempt: Attempt,
         sandbox: Sandbox,
         paths: dict[str, Path],
-        infra: str,
+        infra: int,
         pulled: Image | None = None,
     ) -> Container | None:
         """The container, as it is after its start; None when it is gone already.
@@ -286,7 +286,7 @@ class Actions:
         attempt: Attempt,
         sandbox: Sandbox,
         paths: dict[str, Path],
-        infra: str,
+        infra: int,
         reference: Reference,
         image: Image,
     ) -> ContainerSpec:
@@ -328,7 +328,7 @@ class Actions:
         environment: dict[str, str] | None = None,
         mounts: tuple[Mount, ...] = (),
         role: Role = Role.APP,
-        infra: str = "",
+        infra: int = 0,
     ) -> Given:
         return Given(
             place=sandbox.place,
