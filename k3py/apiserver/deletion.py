@@ -14,6 +14,7 @@ from k3py.api import errors, times
 from k3py.api.kind import Kind
 from k3py.api.objects import Object, copy
 from k3py.api.wellknown import FINALIZER_FOREGROUND, FINALIZER_ORPHAN
+from k3py.apiserver import patching
 from k3py.apiserver.request import Options
 from k3py.kinds import NAMESPACE, POD
 
@@ -27,9 +28,7 @@ def options(query: Options, body: Mapping[str, Any] | None) -> Options:
 
     Raises BadRequest.
     """
-    body = body or {}
-    if body.get("kind", "DeleteOptions") != "DeleteOptions":
-        raise errors.BadRequest(f"the body is a {body['kind']}, not DeleteOptions")
+    body = patching.decoded_as("v1", "DeleteOptions", body or {})
     conditions = body.get("preconditions") or {}
     propagation = body.get("propagationPolicy") or query.propagation
     if body.get("orphanDependents") is not None and not propagation:
@@ -40,8 +39,6 @@ def options(query: Options, body: Mapping[str, Any] | None) -> Options:
             f'"{propagation}": supported values: "Foreground", "Background", "Orphan", "nil"'
         )
     grace = body.get("gracePeriodSeconds")
-    if grace is not None and type(grace) is not int:
-        raise errors.BadRequest("gracePeriodSeconds must be a whole number of seconds")
     return Options(
         dry_run=query.dry_run or "All" in (body.get("dryRun") or ()),
         grace=grace if grace is not None else query.grace,

@@ -36,6 +36,25 @@ def refine(request: Request, obj: Object) -> Iterator[Problem]:
     return iter(shape.check(obj))
 
 
+def decoded_as(api_version: str, kind: str, body: Any) -> Object:
+    """A body that shall be of a kind which is not stored: TokenRequest, Scale, DeleteOptions.
+
+    Raises BadRequest.
+    """
+    if not isinstance(body, dict):
+        raise errors.BadRequest(f"the body of the request is no {kind}")
+    if body.get("kind") not in (None, "", kind):
+        raise errors.BadRequest(f"the body of the request is a {body['kind']}, no {kind}")
+    shape = schema.for_kind(api_version, kind)
+    assert shape is not None, f"{api_version} {kind} has a schema"
+    if why := shape.decode_problem(body):
+        raise errors.BadRequest(f"the body of the request cannot be handled as a {kind}: {why}")
+    found: Object = copy(body)
+    shape.prune(found)
+    found.setdefault("metadata", {})
+    return found
+
+
 def patched(request: Request, old: Object) -> Object:
     """What a JSON, merge or strategic merge patch makes of `old`."""
     change: Any = request.body

@@ -11,7 +11,7 @@ import flask
 from k3py import kinds
 from k3py.api.kind import Kind
 from k3py.api.objects import Object
-from k3py.apiserver import authn, health
+from k3py.apiserver import authn, expiry, health
 from k3py.apiserver.admission.chain import chain
 from k3py.apiserver.allocation import Allocator
 from k3py.apiserver.authn.bootstrap_tokens import Lookup, Tokens
@@ -29,11 +29,13 @@ from k3py.apiserver.reading import Reader
 from k3py.apiserver.registry import Registry
 from k3py.apiserver.request import AUTHENTICATED, User
 from k3py.apiserver.subresources.finalize import Finalize
+from k3py.apiserver.subresources.kubelets import Kubelets
 from k3py.apiserver.subresources.pods import Binding, Eviction
+from k3py.apiserver.subresources.proxies import Proxies
 from k3py.apiserver.subresources.reviews import Reviews
 from k3py.apiserver.subresources.scale import Scale
-from k3py.apiserver.subresources.streams import Kubelets, Streams
-from k3py.apiserver.subresources.token import Token
+from k3py.apiserver.subresources.streams import Streams
+from k3py.apiserver.subresources.token_request import Token
 from k3py.base import threads
 from k3py.base.clock import SYSTEM, Clock
 from k3py.store.store import Store
@@ -66,7 +68,8 @@ class ApiServer:
         tokens: Lookup | None = None,
         clock: Clock = SYSTEM,
     ) -> None:
-        self._store, self._client_ca, self._started = store, client_ca, time.monotonic()
+        self._store, self._client_ca, self._clock = store, client_ca, clock
+        self._started = time.monotonic()
         self._routes = dict(routes or {})
         self._reader = Reader(store)
         issuer = issuer or f"https://kubernetes.default.svc.{cluster_domain}"
@@ -98,6 +101,7 @@ class ApiServer:
         from k3py.apiserver import listener
 
         context = listener.server_context(certificate, key, self._client_ca)
+        threads.spawn("event-expiry", lambda: expiry.run(self._store, stop, self._clock))
         listener.listen(self.app, address, port, context, stop)
 
     @cached_property
@@ -105,8 +109,11 @@ class ApiServer:
         """The WSGI application."""
         from k3py.apiserver import web
 
-        streams = Streams(self._reader, Kubelets(self._reader, *self._kubelets))
-        connects = streams.connects()
+        kubelets = Kubelets(self._reader, *self._kubelets)
+        connects = {
+            **Streams(self._reader, kubelets).connects(),
+            **Proxies(self._reader, kubelets).connects(),
+        }
 
         def served(kind: Kind, name: str) -> bool:
             at = (kind.plural, name)

@@ -110,11 +110,15 @@ def is_fleeting(kind: Kind, new: Object, old: Object) -> bool:
     Whoever made it makes it again soon; a lease's new holder is not such a change.
     """
     if kind is LEASE:
-        return _same_but(new["spec"], old["spec"], ("renewTime",)) and _same_rest(new, old, "spec")
+        return _same_but(
+            new.get("spec") or {}, old.get("spec") or {}, ("renewTime",)
+        ) and _same_rest(new, old, "spec")
     if kind is EVENT:
         return _same_but(new, old, (*_REPEATS, "metadata"))
     if kind is NODE:
-        return _same_rest(new, old, "status") and _pulse_only(new["status"], old["status"])
+        return _same_rest(new, old, "status") and _pulse_only(
+            new.get("status") or {}, old.get("status") or {}
+        )
     return False
 
 

@@ -23,8 +23,9 @@ from k3py.base.clock import SYSTEM
 from k3py.base.commands import CommandFailed
 from k3py.base.log import Log
 from k3py.client.client import Client
+from k3py.client.informer import Informers
 from k3py.network import netlink, nft, pods
-from k3py.network.backends import Backends, Informers
+from k3py.network.backends import Backends
 from k3py.network.dns import server as dns
 from k3py.network.dns.server import DnsServer
 from k3py.network.dns.upstream import RESOLV_CONF
@@ -106,6 +107,13 @@ class NetworkAgent:
             group.stop()
         if group.failure:
             raise group.failure
+
+    def problem(self) -> str:
+        """Why pods cannot be connected yet, for the Node's Ready condition; empty: they can."""
+        if self.ready.is_set():
+            return ""
+        why = self._overlay_loop.problem or "the node has no range of pod addresses yet"
+        return f"network is not ready: {why}"
 
     def _node_changed(self, old: Object | None, new: Object | None) -> None:
         if self._overlay.concerns(old, new):

@@ -1,39 +1,14 @@
 """Services and what answers for them, as the API says: the input of both proxy and DNS."""
 
 from collections.abc import Callable, Iterable
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from k3py import kinds
 from k3py.api import meta, wellknown
-from k3py.api.kind import Kind
 from k3py.api.objects import Key, Object, Objects
+from k3py.client.informer import Informers
 
 _INDEX = "network/service"
-
-Handler = Callable[[Object | None, Object | None], None]
-Indexer = Callable[[Object], Iterable[str]]
-
-
-class Cache(Protocol):
-    """What this package uses of client.cache.Cache."""
-
-    def get(self, key: Key, /) -> Object | None: ...
-    def list(self, namespace: str = "") -> Objects: ...
-    def by(self, index: str, value: str, /) -> Objects: ...
-    def add_index(self, name: str, indexer: Indexer, /) -> None: ...
-
-
-class Informer(Protocol):
-    """What this package uses of client.informer.Informer."""
-
-    @property
-    def cache(self) -> Cache: ...
-    def subscribe(self, handler: Handler, /) -> None: ...
-    def wait_synced(self, seconds: float, /) -> bool: ...
-
-
-class Informers(Protocol):
-    def of(self, kind: Kind, *, fields: str = "") -> Informer: ...
 
 
 class Backend(NamedTuple):

@@ -105,6 +105,7 @@ class Actions:
         self._services, self._clock = services, clock
         self._slots = threading.BoundedSemaphore(STARTS_AT_ONCE)
         self._limits_swap = groups.limits_swap
+        self._least_oom_score = cgroups.least_oom_score()
 
     # --- the pod as a whole
 
@@ -165,7 +166,7 @@ class Actions:
         attempt: Attempt,
         sandbox: Sandbox,
         paths: dict[str, Path],
-        infra: str,
+        infra: int,
         pulled: Image | None = None,
     ) -> Container | None:
         """The container, as it is after its start; None when it is gone already.
@@ -285,7 +286,7 @@ class Actions:
         attempt: Attempt,
         sandbox: Sandbox,
         paths: dict[str, Path],
-        infra: str,
+        infra: int,
         reference: Reference,
         image: Image,
     ) -> ContainerSpec:
@@ -327,7 +328,7 @@ class Actions:
         environment: dict[str, str] | None = None,
         mounts: tuple[Mount, ...] = (),
         role: Role = Role.APP,
-        infra: str = "",
+        infra: int = 0,
     ) -> Given:
         return Given(
             place=sandbox.place,
@@ -344,6 +345,7 @@ class Actions:
             machine_memory=self.machine.memory,
             limits_memory="memory" in self._groups.controllers,
             limits_swap=self._limits_swap,
+            least_oom_score=self._least_oom_score,
         )
 
     def _create(self, spec: ContainerSpec) -> str:

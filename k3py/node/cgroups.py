@@ -23,6 +23,7 @@ CPU_PERIOD = 100_000
 FEWEST_SHARES, MOST_SHARES = 2, 262_144
 SHORTEST_QUOTA = 1000
 
+_CAP_SYS_RESOURCE = 24
 _V1_CONTROLLERS = ("cpu", "cpuacct", "cpuset", "memory", "pids", "blkio", "devices", "freezer")
 _V2_CONTROLLERS = ("cpuset", "cpu", "io", "memory", "pids")
 
@@ -203,6 +204,15 @@ class Cgroups:
         yield folder / "cpu.weight", str(weight(resources.cpu_shares))
         yield folder / "cpu.max", f"{resources.cpu_quota or 'max'} {CPU_PERIOD}"
         yield folder / "memory.max", str(resources.memory or "max")
+
+
+def least_oom_score() -> int:
+    """The lowest OOM score this process may give to another."""
+    status = Path("/proc/self/status").read_text()
+    rights = next(line for line in status.splitlines() if line.startswith("CapEff:"))
+    if int(rights.split()[1], 16) >> _CAP_SYS_RESOURCE & 1:
+        return -1000
+    return int(Path("/proc/self/oom_score_adj").read_text())
 
 
 def weight(shares: int) -> int:

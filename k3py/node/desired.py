@@ -46,7 +46,7 @@ class Desired:
     def settle(self, known: Iterator[Object]) -> None:
         """End every pod of `known` that the API, now that it has been heard, does not know."""
         there = {meta.uid(pod) for pod in self._informer.cache.list()}
-        for pod in (*known, *self.remembered()):
+        for pod in (*self.remembered(), *known):
             if meta.uid(pod) not in there:
                 self._unwanted(pod)
 

@@ -4,6 +4,7 @@ import base64
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from decimal import ROUND_CEILING
 from typing import Protocol
 
 from k3py.api import errors, meta, quantities
@@ -119,7 +120,7 @@ def resource(pod: Object, container: Object, reference: Object, facts: Facts) ->
         amount = {"cpu": str(facts.cpus), "memory": str(facts.memory)}.get(what)
     divisor = quantities.parse(reference.get("divisor") or "1") or 1
     value = quantities.parse(amount or 0) / divisor
-    return str(-int(-value // 1))
+    return str(int(value.to_integral_value(ROUND_CEILING)))
 
 
 def _all_of(pod: Object, source: Object, sources: Sources) -> dict[str, str]:

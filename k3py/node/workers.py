@@ -267,7 +267,7 @@ class Worker:
                 step.attempt,
                 seen.sandbox,
                 self._paths,
-                infra.id if infra else "",
+                infra.pid if infra else 0,
                 pulled,
             )
         except NeedsPull as needed:

@@ -7,6 +7,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +24,15 @@ class Server:
     folder: Path
     port: int
     process: "subprocess.Popen[str]"
+
+    def wait_listening(self, seconds: float = 10) -> None:
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            with contextlib.suppress(OSError):
+                socket.create_connection(("127.0.0.1", self.port), 1).close()
+                return
+            time.sleep(0.02)
+        raise TimeoutError((self.folder / "log").read_text())
 
     def client(self, user: str = "admin") -> RemoteClient:
         folder = self.folder
@@ -87,6 +97,7 @@ def running(folder: Path):
     server = Server(folder, port, process)
     try:
         assert process.stdout.readline() == "ready\n", (folder / "log").read_text()
+        server.wait_listening()
         yield server
     finally:
         process.terminate()
@@ -97,6 +108,7 @@ def running(folder: Path):
             process.wait()
             process.stdout.close()
             log.close()
+    assert "Traceback" not in (folder / "log").read_text()
 
 
 def received(connection: ssl.SSLSocket, enough: bytes = b"\0never\0") -> bytes:

@@ -1,5 +1,6 @@
 """Logs, exec and the like are piped to the node, byte for byte."""
 
+import socket
 import threading
 
 import pytest
@@ -155,24 +156,43 @@ def test_a_node_is_proxied(server, kubelet):
 
 
 def test_a_pod_is_proxied_at_its_own_address(server, kubelet):
-    web = FakePlain()
-    client = server.client()
-    pod = client.get(kinds.POD, Key("default", "web"))
-    client.update(kinds.POD, pod | {"status": {"podIP": "127.0.0.1"}}, subresource="status")
-    client.close()
+    address = own_address()
+    web = FakePlain(address)
+    set_address(server, address)
     path = f"/api/v1/namespaces/default/pods/web:{web.port}/proxy/hello?a=b"
     code, body = server.get(path)
     assert (code, body) == (200, b"GET /hello?a=b HTTP/1.1")
     web.close()
 
 
+@pytest.mark.parametrize("address", ["127.0.0.1", "169.254.169.254", "0.0.0.0"])
+def test_a_pod_cannot_claim_the_servers_own_address(server, kubelet, address):
+    set_address(server, address)
+    code, body = server.get("/api/v1/namespaces/default/pods/web:80/proxy/")
+    assert (code, b"address not allowed" in body) == (403, True)
+
+
+def set_address(server, address):
+    client = server.client()
+    pod = client.get(kinds.POD, Key("default", "web"))
+    client.update(kinds.POD, pod | {"status": {"podIP": address}}, subresource="status")
+    client.close()
+
+
+def own_address() -> str:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+        except OSError:
+            pytest.skip("this machine has no address but the loopback's")
+        return probe.getsockname()[0]
+
+
 class FakePlain:
     """An HTTP server that answers with the request line."""
 
-    def __init__(self) -> None:
-        import socket
-
-        self._listener = socket.create_server(("127.0.0.1", 0))
+    def __init__(self, address: str) -> None:
+        self._listener = socket.create_server((address, 0))
         self.port = self._listener.getsockname()[1]
         threading.Thread(target=self._serve, daemon=True).start()
 

@@ -158,7 +158,7 @@ def test_informers_are_shared_and_start_whenever_they_are_asked_for():
     assert informers.wait_synced(5)
     assert late.is_synced
     group.stop(seconds=5)
-    assert not any(thread.is_alive() for thread in group._threads)
+    assert not any(thread.name.startswith("test/") for thread in threading.enumerate())
 
 
 def test_an_index_finds_objects_by_what_they_contain_as_they_change():

@@ -1,66 +1,12 @@
-"""Informers that are told, and a client that remembers what was written."""
+"""An API of which tests say what it holds, and that remembers what is written to it."""
 
-import threading
-from collections.abc import Callable, Iterable
 from typing import Any
 
+from k3py import kinds
 from k3py.api import meta
 from k3py.api.kind import Kind
 from k3py.api.objects import Key, Object, Objects
-
-
-class Cache:
-    def __init__(self) -> None:
-        self._objects: dict[Key, Object] = {}
-        self._indexes: dict[str, Callable[[Object], Iterable[str]]] = {}
-
-    def get(self, key: Key) -> Object | None:
-        return self._objects.get(key)
-
-    def list(self, namespace: str = "") -> Objects:
-        return [o for k, o in self._objects.items() if namespace in ("", k.namespace)]
-
-    def by(self, index: str, value: str) -> Objects:
-        return [o for o in self._objects.values() if value in self._indexes[index](o)]
-
-    def add_index(self, name: str, values: Callable[[Object], Iterable[str]]) -> None:
-        self._indexes[name] = values
-
-
-class Informer:
-    def __init__(self) -> None:
-        self.cache = Cache()
-        self._handlers: list[Callable[[Object | None, Object | None], Any]] = []
-        self._synced = threading.Event()
-
-    def subscribe(self, handler: Callable[[Object | None, Object | None], Any]) -> None:
-        self._handlers.append(handler)
-        for obj in self.cache.list():
-            handler(None, obj)
-
-    def wait_synced(self, seconds: float) -> bool:
-        return self._synced.wait(seconds)
-
-    def replace(self, objects: Objects) -> None:
-        """From now on these exist, and no others."""
-        old, new = self.cache._objects, {meta.key(obj): obj for obj in objects}
-        self.cache._objects = new
-        for key in old.keys() | new.keys():
-            if old.get(key) != new.get(key):
-                for handler in self._handlers:
-                    handler(old.get(key), new.get(key))
-        self._synced.set()
-
-
-class Informers:
-    def __init__(self) -> None:
-        self._by_plural: dict[str, Informer] = {}
-
-    def of(self, kind: Kind, *, fields: str = "") -> Informer:
-        return self._by_plural.setdefault(kind.plural, Informer())
-
-    def tell(self, plural: str, objects: Objects) -> None:
-        self._by_plural.setdefault(plural, Informer()).replace(objects)
+from k3py.client.informer import Informers
 
 
 class Client:
@@ -72,3 +18,28 @@ class Client:
     def patch(self, kind: Kind, key: Key, change: Any, **_: Any) -> Object:
         self.patches.append([kind.plural, str(key), change])
         return {}
+
+
+class Api:
+    """Informers that follow what they are told."""
+
+    def __init__(self) -> None:
+        self.client = Client()
+        self.informers = Informers(self.client)
+        self._revision = 0
+
+    def tell(self, plural: str, objects: Objects) -> None:
+        """From now on there are these objects of a kind, and no others."""
+        kind = next(kind for kind in kinds.ALL if kind.plural == plural)
+        informer = self.informers.of(kind)
+        self._revision += 1
+        informer.replace([self._told(o, informer.cache.get(meta.key(o))) for o in objects], 0)
+
+    def _told(self, obj: Object, known: Object | None) -> Object:
+        """With the revision it had, where nothing else is new."""
+        old = known["metadata"].get("resourceVersion") if known else None
+        for revision in (old, str(self._revision)):
+            told = obj | {"metadata": obj["metadata"] | {"resourceVersion": revision}}
+            if told == known:
+                break
+        return told

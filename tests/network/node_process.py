@@ -15,10 +15,10 @@ from tests.network import fakes, plan
 def main() -> None:
     n = int(sys.argv[1])
     log.configure(debug=True)
-    client, informers = fakes.Client(), fakes.Informers()
+    api = fakes.Api()
     agent = NetworkAgent(
-        client,
-        informers,
+        api.client,
+        api.informers,
         node_name=plan.name(n),
         node_ip=plan.lan(n),
         cluster_cidr=plan.CLUSTER,
@@ -31,13 +31,13 @@ def main() -> None:
     group.start("network", agent.run)
 
     verbs: dict[str, Any] = {
-        "tell": informers.tell,
+        "tell": api.tell,
         "wait_ready": lambda: agent.ready.wait(10) or _fail("not ready"),
         "attach": lambda uid, netns: agent.pods.attach(uid, Path(netns)),
         "detach": agent.pods.detach,
         "retain": lambda uids: agent.pods.retain(set(uids)),
         "addresses": agent.pods.addresses,
-        "patches": lambda: client.patches,
+        "patches": lambda: api.client.patches,
         "threads": lambda: sorted(t.name for t in threading.enumerate()),
         "cpu_seconds": time.process_time,
         "rss": lambda: int(Path("/proc/self/statm").read_text().split()[1]) * 4,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from k3py.api import errors
+from k3py.api import errors, fields
 from k3py.api.kind import Kind
 from k3py.apiserver.request import MASTERS, Request, User
 
@@ -54,6 +54,8 @@ class AnyOf:
 def attributes(request: Request) -> Attributes:
     kind = request.kind
     name, namespace = request.name, request.namespace
+    if request.options.fields and not name:
+        name = fields.parse(kind, request.options.fields).exact("metadata.name") or ""
     if kind.plural == "namespaces" and name:
         namespace = name  # a role in a namespace may allow reading that namespace
     return Attributes(

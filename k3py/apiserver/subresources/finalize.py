@@ -2,6 +2,7 @@
 
 from k3py.api import errors
 from k3py.api.objects import Object
+from k3py.apiserver import patching
 from k3py.apiserver.registry import Registry
 from k3py.apiserver.request import One, Request
 
@@ -11,14 +12,11 @@ class Finalize:
         self._registry = registry
 
     def __call__(self, request: Request) -> One:
-        body = request.body
         if request.verb != "update":
             raise errors.MethodNotAllowed("a namespace's finalizers are replaced")
-        spec = body.get("spec") if isinstance(body, dict) else None
-        if not isinstance(spec, dict | None):
-            raise errors.BadRequest("the body of the request is no Namespace")
-        finalizers = (spec or {}).get("finalizers") or []
-        revision = (body.get("metadata") or {}).get("resourceVersion")
+        body = patching.decoded_as("v1", "Namespace", request.body)
+        finalizers = (body.get("spec") or {}).get("finalizers") or []
+        revision = body["metadata"].get("resourceVersion")
 
         def change(old: Object) -> Object:
             if revision and revision != old["metadata"]["resourceVersion"]:

@@ -1,14 +1,13 @@
 """What is done to pods from outside: bound to a node, evicted from one."""
 
 from dataclasses import replace
-from typing import Any
 
 import orjson
 
 from k3py.api import conditions, errors, meta
 from k3py.api.kind import Problem
 from k3py.api.objects import Object
-from k3py.apiserver import subresources
+from k3py.apiserver import patching, subresources
 from k3py.apiserver.admission import Review
 from k3py.apiserver.registry import Registry
 from k3py.apiserver.request import One, Request
@@ -22,14 +21,13 @@ class Binding:
         self._registry, self._clock = registry, clock
 
     def __call__(self, request: Request) -> One:
-        body = _body(request, "Binding")
-        target = body.get("target")
-        node = target.get("name") if isinstance(target, dict) else None
-        if not isinstance(node, str) or not node:
+        body = _body(request, "v1", "Binding")
+        node = (body.get("target") or {}).get("name")
+        if not node:
             why = "Required value"
             problem = Problem("target.name", why, "FieldValueRequired")
             raise errors.invalid(request.kind, request.name, [problem])
-        metadata = body.get("metadata") or {}
+        metadata = body["metadata"]
         uid, annotations = metadata.get("uid"), metadata.get("annotations") or {}
 
         def bind(pod: Object) -> Object:
@@ -69,7 +67,7 @@ class Eviction:
         self._registry = registry
 
     def __call__(self, request: Request) -> One:
-        body = _body(request, "Eviction")
+        body = _body(request, "policy/v1", "Eviction")
         options = body.get("deleteOptions")
         self._registry.admit(_review(request, body))
         self._registry.delete(replace(request, verb="delete", subresource="", body=options))
@@ -82,10 +80,7 @@ def _review(request: Request, body: Object) -> Review:
     )
 
 
-def _body(request: Request, kind: str) -> Object:
-    body: Any = request.body
+def _body(request: Request, api_version: str, kind: str) -> Object:
     if request.verb != "create":
         raise errors.MethodNotAllowed(f"a {kind} is only created")
-    if not isinstance(body, dict) or body.get("kind", kind) != kind:
-        raise errors.BadRequest(f"the body of the request is no {kind}")
-    return body
+    return patching.decoded_as(api_version, kind, request.body)

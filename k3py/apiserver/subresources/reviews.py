@@ -1,12 +1,12 @@
 """Reviews: questions about who somebody is and what they may do. Answered, never stored."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import orjson
 
 from k3py.api import errors
 from k3py.api.objects import Object
+from k3py.apiserver import patching
 from k3py.apiserver.authn.serviceaccounts import ServiceAccounts
 from k3py.apiserver.authz import Attributes, Authorizer
 from k3py.apiserver.authz.rbac import Rbac, Rule
@@ -36,8 +36,8 @@ class Reviews:
 
     def token(self, request: Request) -> One:
         spec = _spec(request)
-        token = str(spec.get("token") or "")
-        audiences = [str(a) for a in spec.get("audiences") or ()] or [self._accounts.audience]
+        token = spec.get("token") or ""
+        audiences = spec.get("audiences") or [self._accounts.audience]
         user = self._accounts.reviewed(token, audiences)
         if user is None and self._accounts.audience in audiences:
             user = next(filter(None, (verify(token) for verify in self._others)), None)
@@ -107,10 +107,8 @@ def _attributes(spec: Object) -> Attributes:
 
 
 def _spec(request: Request) -> Object:
-    body: Any = request.body
-    spec = body.get("spec") if isinstance(body, dict) else None
-    if not isinstance(spec, dict):
-        raise errors.BadRequest(f"the body of the request is no {request.kind.kind}")
+    kind = request.kind
+    spec: Object = patching.decoded_as(kind.api_version, kind.kind, request.body).get("spec") or {}
     return spec
 
 

@@ -9,8 +9,6 @@ from k3py.apiserver import patching, stewardship
 from k3py.apiserver.registry import Registry
 from k3py.apiserver.request import One, Request
 
-_MOST = 2**31 - 1
-
 
 class Scale:
     def __init__(self, registry: Registry) -> None:
@@ -33,18 +31,15 @@ class Scale:
 def _wanted(request: Request, old: Object) -> int:
     """How many a scale request asks for. Raises Invalid, BadRequest, Conflict."""
     new = patching.patched(request, old) if request.verb == "patch" else request.body
-    if not isinstance(new, dict) or not isinstance(new.get("spec") or {}, dict):
-        raise errors.BadRequest("the body of the request is no Scale")
-    revision = (new.get("metadata") or {}).get("resourceVersion")
+    new = patching.decoded_as("autoscaling/v1", "Scale", new)
+    revision = new["metadata"].get("resourceVersion")
     if revision and revision != old["metadata"]["resourceVersion"]:
         raise errors.conflict(request.kind, request.name)
     replicas = (new.get("spec") or {}).get("replicas", 0)
-    if type(replicas) is not int or replicas > _MOST:
-        raise errors.BadRequest("spec.replicas must be a whole number")
     if replicas < 0:
         why = f"Invalid value: {replicas}: must be greater than or equal to 0"
         raise errors.invalid(request.kind, request.name, [Problem("spec.replicas", why)])
-    return replicas
+    return int(replicas)
 
 
 def _scale(obj: Object) -> Object:

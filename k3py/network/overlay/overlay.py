@@ -7,8 +7,8 @@ from k3py.api import meta
 from k3py.api.objects import Key, Object
 from k3py.base.log import Log
 from k3py.client.client import Client
+from k3py.client.informer import Informer
 from k3py.network import masquerade, netlink, nft
-from k3py.network.backends import Informer
 from k3py.network.ipam import NodeRange
 from k3py.network.marks import MASQUERADE_TABLE
 from k3py.network.overlay import peers, vxlan

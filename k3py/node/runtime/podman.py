@@ -62,6 +62,12 @@ class Podman:
         self._lock = threading.Lock()  # guards _idle
         self._idle: list[_Connection] = []
 
+    def close(self) -> None:
+        """Close the connections that nobody uses."""
+        with self._lock:
+            while self._idle:
+                self._idle.pop().close()
+
     # --- images
 
     def version(self) -> Version:

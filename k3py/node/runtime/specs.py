@@ -18,6 +18,7 @@ from k3py.node.runtime.runtime import ContainerSpec, Image, Labels, Role
 # What containerd grants and Podman does not.
 MORE_CAPABILITIES = ("NET_RAW", "MKNOD", "AUDIT_WRITE")
 PAUSE = "/pause"
+INFRA_OOM_SCORE = -998
 _NO_PROFILE = "unconfined"
 
 
@@ -60,14 +61,18 @@ class Given:
     role: Role = Role.APP
     attempt: int = 0
     back_off: int = 0
-    infra: str = ""
-    """The container whose process namespace the pod shares."""
+    infra: int = 0
+    """Process 1 of the pod, where its containers share a process namespace.
+
+    By its number, not by its container: Podman would then let nobody remove that one first.
+    """
     cgroup: str = ""
     logs: Path = Path("/var/log/pods")
     machine_memory: int = 1 << 30
     limits_memory: bool = True
     limits_swap: bool = True
-    groups: tuple[int, ...] = ()
+    least_oom_score: int = -1000
+    """What this machine's agent has the right to give: without it less is an error."""
 
 
 def spec(pod: Object, container: Object, given: Given) -> ContainerSpec:
@@ -93,7 +98,9 @@ def spec(pod: Object, container: Object, given: Given) -> ContainerSpec:
         "terminal": bool(container.get("tty")),
         "mounts": _mounts(given),
         "cgroup_parent": given.cgroup,
-        "oom_score_adj": cgroups.oom_score(pod, container, given.machine_memory),
+        "oom_score_adj": max(
+            cgroups.oom_score(pod, container, given.machine_memory), given.least_oom_score
+        ),
         "resource_limits": _limits(container, given),
         "image_volume_mode": "tmpfs" if _read_only(container) else "anonymous",
         "use_image_hosts": True,
@@ -129,7 +136,7 @@ def infra(pod: Object, given: Given, rootfs: Path) -> ContainerSpec:
         "rootfs": str(rootfs),
         "command": [PAUSE, "-P"],
         "cgroup_parent": given.cgroup,
-        "oom_score_adj": -998,
+        "oom_score_adj": max(INFRA_OOM_SCORE, given.least_oom_score),
         "use_image_hosts": True,
         "use_image_resolve_conf": True,
         "systemd": "false",
@@ -202,7 +209,7 @@ def _namespaces(pod: Object, given: Given, *, shared: bool = True) -> Object:
     if spec.get("hostPID"):
         found["pidns"] = {"nsmode": "host"}
     elif shared and given.infra:
-        found["pidns"] = {"nsmode": "container", "value": given.infra}
+        found["pidns"] = _by_path(Path(f"/proc/{given.infra}/ns/pid"))
     return found
 
 
@@ -261,7 +268,7 @@ def _security(pod: Object, container: Object, given: Given) -> Object:
         **_user(pod, container, settings, given),
         **_capabilities(settings),
     }
-    groups = [*(settings.get("supplementalGroups") or ()), *given.groups]
+    groups = list(settings.get("supplementalGroups") or ())
     if settings.get("fsGroup") is not None:
         groups.append(settings["fsGroup"])
     if groups:

@@ -8,12 +8,14 @@ from k3py import kinds
 from k3py.api import errors, times
 from k3py.api.kind import Problem
 from k3py.api.objects import Key, Object
+from k3py.apiserver import patching
 from k3py.apiserver.admission import Review
 from k3py.apiserver.authn.serviceaccounts import ServiceAccounts
 from k3py.apiserver.reading import Reader
 from k3py.apiserver.registry import Registry
 from k3py.apiserver.request import One, Request
 
+_VERSION = "authentication.k8s.io/v1"
 _SHORTEST_SECONDS = 600
 _LONGEST_SECONDS = 1 << 32
 _DEFAULT_SECONDS = 3600
@@ -33,18 +35,16 @@ class Token:
         self._registry, self._accounts, self._reader = registry, accounts, reader
 
     def __call__(self, request: Request) -> One:
-        body: Any = request.body
         if request.verb != "create":
             raise errors.MethodNotAllowed("a token is only created")
-        if not isinstance(body, dict) or not isinstance(body.get("spec") or {}, dict):
-            raise errors.BadRequest("the body of the request is no TokenRequest")
+        body = patching.decoded_as(_VERSION, "TokenRequest", request.body)
         account = self._registry.read(kinds.SERVICE_ACCOUNT, request.key)
         self._registry.admit(
             Review(request.user, "create", request.kind, request.key, "token", body, None)
         )
         spec = body.get("spec") or {}
         seconds = _seconds(request, spec)
-        audiences = [str(a) for a in spec.get("audiences") or ()]
+        audiences = spec.get("audiences") or []
         bound, node = self._bound(request, account, spec.get("boundObjectRef"))
         own = not audiences or audiences == [self._accounts.audience]
         lasting = _EXTENDED_SECONDS if seconds == _MOUNTED_SECONDS and bound and own else seconds
@@ -55,7 +55,7 @@ class Token:
         expires = issued.expires.timestamp() - lasting + seconds
         answer = {
             "kind": "TokenRequest",
-            "apiVersion": "authentication.k8s.io/v1",
+            "apiVersion": _VERSION,
             "metadata": {"name": request.name, "namespace": request.namespace},
             "spec": spec
             | {"audiences": audiences or [self._accounts.audience], "expirationSeconds": seconds},
@@ -74,7 +74,7 @@ class Token:
         """What the token shall be bound to, and the node of that, where it has one."""
         if not ref:
             return None, None
-        which = _BOUND.get(ref.get("kind", "")) if isinstance(ref, dict) else None
+        which = _BOUND.get(ref.get("kind", ""))
         if which is None:
             why = "cannot bind token to object of type " + str(ref)
             raise errors.BadRequest(why)
@@ -102,8 +102,6 @@ def _seconds(request: Request, spec: Object) -> int:
     if seconds is None:
         return _DEFAULT_SECONDS
     why = ""
-    if type(seconds) is not int:
-        raise errors.BadRequest("spec.expirationSeconds must be a whole number of seconds")
     if seconds < _SHORTEST_SECONDS:
         why = "may not specify a duration less than 10 minutes"
     elif seconds > _LONGEST_SECONDS:
@@ -111,4 +109,4 @@ def _seconds(request: Request, spec: Object) -> int:
     if why:
         problem = Problem("spec.expirationSeconds", f"Invalid value: {seconds}: {why}")
         raise errors.invalid(request.kind, request.name, [problem])
-    return seconds
+    return int(seconds)
