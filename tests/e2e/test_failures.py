@@ -73,7 +73,7 @@ def test_pods_of_a_power_cut_node_move_and_it_comes_back_clean(cluster):
     assert "deletionTimestamp" not in cluster.get("pod", "stays")["metadata"]
     caller = moved[0]["metadata"]["name"]
     for _ in range(10):
-        assert cluster.execute(caller, "wget", "-T", "3", "-qO-", "http://web/") == "ok\n"
+        assert cluster.execute(caller, "timeout", "5", "wget", "-qO-", "http://web/") == "ok\n"
 
     cluster.node(2).power_on()
     cluster.wait_for(lambda: all_ready(cluster), seconds=60, what="pi2 Ready again")
@@ -94,7 +94,7 @@ def test_pods_of_a_power_cut_node_move_and_it_comes_back_clean(cluster):
     assert {p["spec"]["nodeName"] for p in here} == {"pi1", "pi2"}
     for pod in here:
         address = pod["status"]["podIP"]
-        said = cluster.execute(caller, "wget", "-T", "3", "-qO-", f"http://{address}:8080/")
+        said = cluster.execute(caller, "timeout", "5", "wget", "-qO-", f"http://{address}:8080/")
         assert said == "ok\n"
 
 
@@ -149,7 +149,7 @@ def test_killing_server_and_agents_twenty_times_loses_and_restarts_nothing(clust
     assert available(cluster, "web") == 4
     cluster.apply(objects.pod("after"))
     cluster.wait_ready("after")
-    assert cluster.execute("after", "wget", "-T", "5", "-qO-", "http://web/") == "ok\n"
+    assert cluster.execute("after", "timeout", "5", "wget", "-qO-", "http://web/") == "ok\n"
     cluster.kubectl("rollout", "restart", "deployment/web")
     cluster.roll_out("web")
 
