@@ -8,7 +8,6 @@ import base64
 import binascii
 import re
 from collections.abc import Iterator
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from k3py.api import quantities, times
@@ -179,8 +178,8 @@ def _time_misfit(form: str, value: str) -> str | None:
     if at < len(value):
         return f'parsing time "{value}": extra text: "{value[at:]}"'
     try:
-        datetime.fromisoformat(value)
-    except ValueError as error:
+        times.parse(value)
+    except (ValueError, OverflowError) as error:  # in UTC, too, it must be a date
         part = re.match(r"(year|month|day|hour|minute|second)", str(error))
         return f'parsing time "{value}": {part[0] if part else "time"} out of range'
     return None
