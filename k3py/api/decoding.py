@@ -16,7 +16,9 @@ from k3py.api.kind import Problem
 if TYPE_CHECKING:
     from k3py.api.schema import Schema
 
-_QUANTITY = re.compile(r"^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$")
+_QUANTITY_RULE = "^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$"
+# The same, but digits that are taken are not given back: else a long number takes for ever.
+_QUANTITY = re.compile(r"^([+-]?[0-9.]++)([eEinumkKMGTP]*+[-+]?[0-9]*+)$")
 _RANGES = {"int32": 1 << 31, "int64": 1 << 63}
 
 # The parts of a time in the order they are read, as Go's layouts name them.
@@ -145,7 +147,7 @@ def _quantity_misfit(value: Any) -> str | None:
         return None
     if isinstance(value, str) and _QUANTITY.match(value):
         return "unable to parse quantity's suffix"
-    return f"quantities must match the regular expression '{_QUANTITY.pattern}'"
+    return f"quantities must match the regular expression '{_QUANTITY_RULE}'"
 
 
 def _text_misfit(form: str, value: str) -> str | None:
