@@ -221,13 +221,9 @@ def containers(cluster):
 
 def pid(node, role):
     """The process of a role on a node. Raises LookupError while there is none."""
-    said = node.exec("sh", "-c", f"cat /run/k3py/{role}.pid 2>/dev/null; true")
-    try:
-        found = str(json.loads(said)["pid"])
-    except ValueError:
-        raise LookupError(role) from None
-    alive = node.exec("sh", "-c", f"tr '\\0' ' ' </proc/{found}/cmdline 2>/dev/null; true")
-    if f" {role} " not in f"{alive} ":
+    found = node.exec("sh", "-c", f"head -1 /run/k3py/{role}.pid 2>/dev/null; true").strip()
+    argv = node.exec("sh", "-c", f"tr '\\0' ' ' </proc/{found}/cmdline 2>/dev/null; true")
+    if not found or f" {role} " not in f"{argv} ":
         raise LookupError(role)
     return found
 
