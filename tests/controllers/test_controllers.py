@@ -26,7 +26,7 @@ def test_a_cluster_comes_up_and_is_taken_down(cluster):
     for name in ("default", "home"):
         client.create(kinds.NAMESPACE, {"metadata": {"name": name}})
     cluster.wait(lambda: len(items(client, kinds.SERVICE_ACCOUNT)) == 2)
-    assert len(items(client, kinds.CONFIG_MAP)) == 2
+    cluster.wait(lambda: len(items(client, kinds.CONFIG_MAP)) == 2)
     client.create(kinds.NODE, {"metadata": {"name": "pi1"}, "spec": {}})
     cluster.agent.speak()
     client.create(kinds.DEPLOYMENT, deployment(replicas=20))
@@ -53,8 +53,8 @@ def test_a_cluster_comes_up_and_is_taken_down(cluster):
     cluster.wait(lambda: not items(client, kinds.ENDPOINT_SLICE))
     client.delete(kinds.NAMESPACE, Key("", "home"))
     cluster.wait(lambda: len(items(client, kinds.NAMESPACE)) == 1)
-    told = {event["reason"] for event in items(client, kinds.EVENT)}
-    assert {"ScalingReplicaSet", "SuccessfulCreate", "SuccessfulDelete", "Scheduled"} <= told
+    told = {"ScalingReplicaSet", "SuccessfulCreate", "SuccessfulDelete", "Scheduled"}
+    cluster.wait(lambda: told <= {event["reason"] for event in items(client, kinds.EVENT)})
 
 
 def test_an_idle_cluster_is_not_written_to(cluster):
