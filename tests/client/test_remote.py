@@ -159,7 +159,7 @@ def test_a_kubeconfig_that_is_written_connects(server, tmp_path):
 @pytest.mark.parametrize(
     ("content", "why"),
     [
-        (None, "there is no such file"),
+        (None, "there is no such kubeconfig"),
         ("a: [", "is not YAML"),
         ("a: 1", "is not a usable kubeconfig"),
         ("current-context: x\ncontexts: []", "it has no context 'x'"),
