@@ -354,7 +354,7 @@ class Terminal:
 
 
 def manifest(*objects: Mapping[str, Any]) -> str:
-    return "\n---\n".join(json.dumps(o) for o in objects)
+    return str(yaml.safe_dump_all(objects, sort_keys=False))
 
 
 def condition(obj: Mapping[str, Any], kind: str) -> str:
