@@ -127,7 +127,8 @@ class Recorder:
             try:
                 self._write(saying, said)
             except errors.ApiError as failure:
-                log.warning("event not written", reason=saying.reason, why=failure)
+                tell = log.debug if errors.is_namespace_terminating(failure) else log.warning
+                tell("event not written", reason=saying.reason, why=failure)
 
     def _write(self, saying: _Saying, said: _Said) -> None:
         if said.key is not None:
