@@ -112,7 +112,7 @@ class _Handler(pywsgi.WSGIHandler):  # type: ignore[misc]
             self.process_result()
             return
         getattr(result, "close", lambda: None)()
-        self.status, self.code, self.headers_sent = "101 Switching Protocols", 101, True
+        self.status, self.code, self.headers_sent = b"101 Switching Protocols", 101, True
         self.result, self.provided_content_length = [], "0"
         self.response_use_chunked, self.close_connection = False, True
         self.socket.settimeout(None)

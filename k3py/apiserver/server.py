@@ -29,10 +29,12 @@ from k3py.apiserver.reading import Reader
 from k3py.apiserver.registry import Registry
 from k3py.apiserver.request import AUTHENTICATED, User
 from k3py.apiserver.subresources.finalize import Finalize
+from k3py.apiserver.subresources.kubelets import Kubelets
 from k3py.apiserver.subresources.pods import Binding, Eviction
+from k3py.apiserver.subresources.proxies import Proxies
 from k3py.apiserver.subresources.reviews import Reviews
 from k3py.apiserver.subresources.scale import Scale
-from k3py.apiserver.subresources.streams import Kubelets, Streams
+from k3py.apiserver.subresources.streams import Streams
 from k3py.apiserver.subresources.token_request import Token
 from k3py.base import threads
 from k3py.base.clock import SYSTEM, Clock
@@ -107,8 +109,11 @@ class ApiServer:
         """The WSGI application."""
         from k3py.apiserver import web
 
-        streams = Streams(self._reader, Kubelets(self._reader, *self._kubelets))
-        connects = streams.connects()
+        kubelets = Kubelets(self._reader, *self._kubelets)
+        connects = {
+            **Streams(self._reader, kubelets).connects(),
+            **Proxies(self._reader, kubelets).connects(),
+        }
 
         def served(kind: Kind, name: str) -> bool:
             at = (kind.plural, name)

@@ -76,8 +76,7 @@ class Stream:
                 if waiting is not None and waiting <= 0:
                     if not self._bookmark_is_due():
                         return
-                    yield self._bookmark(self._store.revision)
-                    continue
+                    waiting = 0.0  # what has come already goes out before the bookmark
                 # The revision is read first: nothing up to it can come after a timeout.
                 reached = self._store.revision
                 record = self._watch.next(waiting)

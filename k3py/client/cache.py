@@ -106,9 +106,14 @@ class Cache:
         self._changed.notify_all()
 
     def _insert(self, obj: Object) -> Object | None:
+        """Put `obj` in the place of its older self: whoever reads meanwhile sees one of them."""
         key = meta.key(obj)
-        old = self._drop(key)
-        self._spaces.setdefault(key.namespace, {})[key.name] = obj
+        space = self._spaces.setdefault(key.namespace, {})
+        old = space.get(key.name)
+        if old is not None:
+            for name in self._indexers:
+                self._unindex(name, old)
+        space[key.name] = obj
         for name in self._indexers:
             self._index(name, obj)
         return old

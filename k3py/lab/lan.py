@@ -62,6 +62,7 @@ class Lan:
             commands.run("ip", "link", "add", self.bridge, "type", "bridge")
         commands.run("ip", "address", "replace", f"{self.gateway}/24", "dev", self.bridge)
         commands.run("ip", "link", "set", self.bridge, "up")
+        self._pass_docker()
         if internet:
             FORWARDING.write_text("1\n")
             commands.run("nft", "-f", "-", stdin=self.masquerade())
@@ -78,6 +79,23 @@ class Lan:
             f"    }}\n"
             f"}}\n"
         )
+
+    def _pass_docker(self) -> None:
+        """Docker drops what it does not forward itself, between nodes of ours too; it leaves
+        a chain for exceptions from that."""
+        while self._docker("--delete"):
+            pass
+        self._docker("--insert")
+
+    def _docker(self, operation: str) -> bool:
+        """Whether both rules were there to delete, or a chain to insert them into."""
+        chain = ("iptables", "--wait", operation, "DOCKER-USER")
+        try:
+            for side in ("--in-interface", "--out-interface"):
+                commands.run(*chain, side, self.bridge, "--jump", "ACCEPT")
+        except commands.CommandFailed:
+            return False
+        return True
 
     def plug(self, node: int, pid: int) -> None:
         """Give the network namespace of process `pid` an eth0 whose cable ends in the bridge."""
@@ -97,6 +115,8 @@ class Lan:
         for link in Path("/sys/class/net").glob(f"{self.bridge}-*"):
             _delete(link.name)
         _delete(self.bridge)
+        while self._docker("--delete"):
+            pass
         with contextlib.suppress(commands.CommandFailed):
             commands.run("nft", "delete", "table", "ip", self.table)
 

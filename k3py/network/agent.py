@@ -108,6 +108,13 @@ class NetworkAgent:
         if group.failure:
             raise group.failure
 
+    def problem(self) -> str:
+        """Why pods cannot be connected yet, for the Node's Ready condition; empty: they can."""
+        if self.ready.is_set():
+            return ""
+        why = self._overlay_loop.problem or "the node has no range of pod addresses yet"
+        return f"network is not ready: {why}"
+
     def _node_changed(self, old: Object | None, new: Object | None) -> None:
         if self._overlay.concerns(old, new):
             self._overlay_loop.wake()

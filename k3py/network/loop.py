@@ -7,6 +7,7 @@ for nothing, does no harm; changes that come while a step runs lead to one more.
 import threading
 from collections.abc import Callable
 
+from k3py.api.errors import ApiError
 from k3py.base.backoff import Backoff
 from k3py.base.clock import SYSTEM, Clock
 from k3py.base.commands import CommandFailed
@@ -23,6 +24,7 @@ class Loop:
         self, name: str, step: Callable[[], float | None], *, clock: Clock = SYSTEM
     ) -> None:
         self.name = name
+        self.problem = ""  # why the last step failed
         self._step = step
         self._clock = clock
         self._backoff: Backoff[str] = Backoff(0.5, 30)
@@ -46,10 +48,12 @@ class Loop:
         try:
             again = self._step()
         except Exception as failure:
-            if isinstance(failure, CommandFailed | LookupError):
+            if isinstance(failure, CommandFailed | LookupError | ApiError):
                 log.warning("step failed, will try again", loop=self.name, why=failure)
             else:
                 log.exception("step failed, will try again", loop=self.name)
+            self.problem = str(failure) or type(failure).__name__
             return self._backoff.next(self.name)
+        self.problem = ""
         self._backoff.forget(self.name)
         return again

@@ -39,7 +39,7 @@ from k3py.node.runtime.runtime import (
 from k3py.node.runtime.specs import Given, Mount, Refused
 from k3py.node.sandbox import Sandbox, Sandboxes
 from k3py.node.seen import role
-from k3py.node.volumes.mounting import Volumes, container_mounts
+from k3py.node.volumes.mounting import Volumes, container_mounts, unwritable
 from k3py.node.volumes.volume import VolumeProblem
 
 # More at once only makes each slower.
@@ -299,7 +299,9 @@ class Actions:
                 facts=self.facts(pod, sandbox),
                 services=self._services,
             )
-            volumes = container_mounts(container, paths, where, variables)
+            volumes = container_mounts(
+                container, paths, where, variables, read_only=unwritable(pod)
+            )
             last_words = self._termination_log(pod, container, attempt)
             given = self._given(
                 pod,

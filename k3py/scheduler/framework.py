@@ -2,21 +2,15 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from k3py.api import labels, meta
 from k3py.api.objects import Key, Object
-from k3py.kinds.core import resources
+from k3py.kinds.core import node as nodes
+from k3py.kinds.core import pod as pods
+from k3py.kinds.core.pod import Amounts, HostPort
 
 PODS = "pods"
-
-
-class HostPort(NamedTuple):
-    """A port of the node that a container takes. `ip` "" is every address."""
-
-    ip: str
-    protocol: str
-    port: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,8 +42,8 @@ class PodInfo:
             uid=meta.uid(pod),
             labels=meta.labels(pod),
             priority=spec.get("priority") or 0,
-            requests=resources.requests(pod),
-            ports=frozenset(_host_ports(spec)),
+            requests=_by_name(pods.requests(pod)),
+            ports=frozenset(pods.host_ports(pod)),
             node_selector=spec.get("nodeSelector") or {},
             node_affinity=(spec.get("affinity") or {}).get("nodeAffinity") or {},
             tolerations=spec.get("tolerations") or (),
@@ -74,13 +68,12 @@ class NodeInfo:
     @classmethod
     def of(cls, node: Object) -> "NodeInfo":
         spec = node.get("spec") or {}
-        offered = (node.get("status") or {}).get("allocatable") or {}
         return cls(
             name=node["metadata"]["name"],
             labels=meta.labels(node),
             taints=spec.get("taints") or (),
             unschedulable=bool(spec.get("unschedulable")),
-            allocatable=resources.amounts(offered),
+            allocatable=_by_name(nodes.allocatable(node)),
         )
 
     def add(self, pod: PodInfo) -> None:
@@ -117,9 +110,5 @@ def term_matches(expressions: Iterable[Mapping[str, Any]], values: Mapping[str, 
     )
 
 
-def _host_ports(spec: Object) -> Iterable[HostPort]:
-    for container in (*spec["containers"], *(spec.get("initContainers") or ())):
-        for port in container.get("ports") or ():
-            if number := port.get("hostPort"):
-                ip = port.get("hostIP") or ""
-                yield HostPort("" if ip == "0.0.0.0" else ip, port["protocol"], number)  # noqa: S104
+def _by_name(amounts: Amounts) -> dict[str, int]:
+    return {"cpu": amounts.cpu, "memory": amounts.memory, **amounts.other}

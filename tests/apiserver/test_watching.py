@@ -165,6 +165,16 @@ def test_bookmarks_come_to_who_wants_them(ask, monkeypatch, store):
     stream.close()
 
 
+def test_a_bookmark_never_overtakes_what_has_come_already(ask, monkeypatch, client):
+    stream = iter(ask("watch", kinds.CONFIG_MAP, bookmarks=True, timeout=5))
+    client.create(kinds.CONFIG_MAP, config_map("first"))
+    assert next(stream).type == "ADDED"
+    client.create(kinds.CONFIG_MAP, config_map("second"))
+    monkeypatch.setattr(watching.Stream, "_bookmark_is_due", lambda _self: True)
+    monkeypatch.setattr(watching.Stream, "_patience", lambda _self: 0.0)
+    assert [next(stream).type, next(stream).type] == ["ADDED", "BOOKMARK"]
+
+
 def test_a_watch_from_a_compacted_revision_is_told_so(ask, store, monkeypatch, client):
     def compacted(prefix, since):
         raise Compacted(since)

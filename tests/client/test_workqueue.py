@@ -106,7 +106,7 @@ def test_many_workers_take_everything_and_never_the_same_at_once():
         for key in range(10):
             queue.add(key)
     while len(queue):
-        pass
+        threading.Event().wait(0.001)
     queue.close()
     for worker in workers:
         worker.join(5)

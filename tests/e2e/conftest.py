@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from k3py.base import commands
-from k3py.lab.lab import LOG, Lab
-from tests.conftest import find_kubectls
+from k3py.lab.lab import LOG
+from tests.conftest import find_kubectls, lab_named
 from tests.e2e.cluster import NODES, Cluster, all_ready
 from tests.images import echo, python
 
@@ -36,9 +36,7 @@ def whole_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]
     """The cluster, without a namespace chosen."""
     kubectls = find_kubectls()
     assert kubectls, "no kubectl: tests/run installs one"
-    lab = Lab("test-cluster", say=print)
-    lab.down()
-    try:
+    with lab_named("test-cluster") as lab:
         lab.up(NODES, internet=False)
         for built in (echo, python):
             lab.registry.push(built.image(), built.NAME)
@@ -46,8 +44,6 @@ def whole_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]
         kubeconfig.write_text(lab.kubeconfig())
         kubeconfig.chmod(0o600)
         yield Cluster(lab, kubectls[-1], kubeconfig)
-    finally:
-        lab.down()
 
 
 @pytest.fixture

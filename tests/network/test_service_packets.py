@@ -142,5 +142,23 @@ def test_stale_chains_are_deleted_in_the_end(cluster):
     assert "svc/default/web" in lan.run(1, "nft", "list", "table", "ip", "k3py-proxy")
 
 
+def test_a_service_that_makes_no_sense_disturbs_no_other(cluster):
+    lan, nodes = cluster
+    senseless = service("senseless", "10.43.0.90", {"port": "many"}, externalIPs=[None])
+    nodes[1].tell("services", senseless, service("web", WEB))
+    plan.eventually(lambda: "10.43.0.23" not in lan.run(2, "nft", "list", "ruleset"))
+    assert who(lan.ask("a2", "tcp", WEB, 80)) in ("a1", "a2")
+    assert lan.ask("a2", "tcp", "10.43.0.90", 80) == "refused"
+
+
+def test_rules_that_somebody_broke_are_replaced_with_the_next_change(cluster):
+    lan, nodes = cluster
+    lan.run(2, "nft", "flush", "map", "ip", "k3py-proxy", "service-ips")
+    assert lan.ask("a2", "tcp", WEB, 80) == "refused"
+    nodes[1].tell("services", service("web", "10.43.0.92"))
+    plan.eventually(lambda: who(lan.ask("a2", "tcp", "10.43.0.92", 80)) in ("a1", "a2"))
+    assert lan.ask("a2", "tcp", WEB, 80) == "refused"
+
+
 def who(answer):
     return answer.split()[0]

@@ -109,4 +109,4 @@ def _seconds(request: Request, spec: Object) -> int:
     if why:
         problem = Problem("spec.expirationSeconds", f"Invalid value: {seconds}: {why}")
         raise errors.invalid(request.kind, request.name, [problem])
-    return seconds
+    return int(seconds)

@@ -2,7 +2,10 @@
 
 from collections.abc import Sequence
 
-from k3py.scheduler.framework import HostPort, NodeInfo, PodInfo
+from k3py.kinds.core.pod import HostPort
+from k3py.scheduler.framework import NodeInfo, PodInfo
+
+_EVERY = "0.0.0.0"  # noqa: S104 (an address, not something to bind)
 
 
 class NodePorts:
@@ -15,4 +18,4 @@ class NodePorts:
 
 def _clash(one: HostPort, other: HostPort) -> bool:
     same = (one.protocol, one.port) == (other.protocol, other.port)
-    return same and (one.ip == other.ip or not one.ip or not other.ip)
+    return same and (one.ip == other.ip or _EVERY in (one.ip, other.ip))

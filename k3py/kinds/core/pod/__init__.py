@@ -4,6 +4,7 @@ from k3py.kinds.core.pod.defaults import default_spec
 from k3py.kinds.core.pod.kind import POD
 from k3py.kinds.core.pod.questions import (
     Amounts,
+    HostPort,
     containers,
     host_ports,
     is_finished,
@@ -21,6 +22,7 @@ from k3py.kinds.core.pod.validation import template_problems
 __all__ = [
     "POD",
     "Amounts",
+    "HostPort",
     "containers",
     "default_spec",
     "host_ports",
