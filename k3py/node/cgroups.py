@@ -132,10 +132,13 @@ class Cgroups:
             with contextlib.suppress(FileNotFoundError, PermissionError):
                 file.write_text(value)
 
-    def remove(self, path: str) -> None:
-        """Remove the cgroup and what is below it, where no process is left in it."""
-        for tree in [self._mount] if self.is_v2 else self._trees():
-            _remove_tree(tree / path.lstrip("/"))
+    def remove(self, path: str) -> bool:
+        """Remove the cgroup and what is below it; whether no process kept it alive."""
+        trees = [self._mount] if self.is_v2 else self._trees()
+        folders = [tree / path.lstrip("/") for tree in trees]
+        for folder in folders:
+            _remove_tree(folder)
+        return not any(folder.exists() for folder in folders)
 
     def pods(self) -> list[tuple[str, str]]:
         """The uid and the path of every pod that has a cgroup."""
