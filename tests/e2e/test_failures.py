@@ -1,5 +1,6 @@
 """After power cuts and kills, pods move, and nothing acknowledged or healthy is lost."""
 
+import http.client
 import json
 import random
 import threading
@@ -18,7 +19,10 @@ SOON = [
 ]
 KILLS = 20
 SEED = 20261
-ENGINE = ("podman", "--url", "unix:///run/k3py/podman.sock")
+ENGINE = (
+    *("podman", "--root", "/var/lib/k3py/agent/containers/storage"),
+    *("--runroot", "/run/k3py/containers/containers"),
+)
 
 
 def test_a_stopped_server_and_agent_leave_the_containers_alone_and_find_them_again(cluster):
@@ -176,25 +180,23 @@ class Writer:
         assert not self._thread.is_alive()
 
     def _write(self):
-        number, connection = 0, None
-        while not self._stop.wait(0.02):
-            number += 1
-            name, value = f"written-{number}", str(number * 7919)
+        number = 0
+        while not self._stop.is_set():
             try:
-                connection = connection or Connection(self._cluster, timeout=5)
-                code, _ = connection.request(
-                    "POST", self._path, objects.config_map(name, value=value)
-                )
-            except (OSError, ValueError) as failed:
-                del failed
-                connection, self.refused = None, self.refused + 1
-                time.sleep(0.1)
-                continue
-            except Exception:  # a connection cut in the middle of an answer
-                connection, self.refused = None, self.refused + 1
-                continue
-            if code == 201:
-                self.acknowledged[name] = value
+                with Connection(self._cluster, timeout=5) as connection:
+                    while not self._stop.wait(0.02):
+                        number += 1
+                        self._write_one(connection, f"written-{number}", str(number * 7919))
+            except (OSError, http.client.HTTPException):
+                self.refused += 1
+                self._stop.wait(0.1)
+
+    def _write_one(self, connection, name, value):
+        code, _ = connection.request("POST", self._path, objects.config_map(name, value=value))
+        if code == 201:
+            self.acknowledged[name] = value
+        else:
+            self.refused += 1
 
     def missing(self):
         """What was acknowledged and is not there as it was written."""
@@ -221,13 +223,9 @@ def containers(cluster):
 
 def pid(node, role):
     """The process of a role on a node. Raises LookupError while there is none."""
-    said = node.exec("sh", "-c", f"cat /run/k3py/{role}.pid 2>/dev/null; true")
-    try:
-        found = str(json.loads(said)["pid"])
-    except ValueError:
-        raise LookupError(role) from None
-    alive = node.exec("sh", "-c", f"tr '\\0' ' ' </proc/{found}/cmdline 2>/dev/null; true")
-    if f" {role} " not in f"{alive} ":
+    found = node.exec("sh", "-c", f"head -1 /run/k3py/{role}.pid 2>/dev/null; true").strip()
+    argv = node.exec("sh", "-c", f"tr '\\0' ' ' </proc/{found}/cmdline 2>/dev/null; true")
+    if not found or f" {role} " not in f"{argv} ":
         raise LookupError(role)
     return found
 
