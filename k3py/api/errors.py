@@ -48,7 +48,8 @@ class ApiError(Exception):
             "status": "Failure",
             "message": str(self),
             "reason": self.reason,
-            **({"details": self.details} if self.details else {}),
+            # kubectl asks what was not found without looking whether that is told.
+            **({"details": self.details} if self.details or self.code == 404 else {}),
             "code": self.code,
         }
 

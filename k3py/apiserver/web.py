@@ -129,9 +129,8 @@ def _resource(face: Face, request: Request, http: flask.Request) -> Response:
             request = replace(request, options=replace(request.options, manager=manager))
     answer = face.pipeline.serve(request)
     if isinstance(answer, One):
-        response = Response(
-            rendering.one(request.kind, answer.value, form), answer.code, mimetype=form.media_type
-        )
+        body = rendering.one(answer.kind or request.kind, answer.value, form)
+        response = Response(body, answer.code, mimetype=form.media_type)
     elif isinstance(answer, Many):
         response = Response(rendering.many(answer, form), mimetype=form.media_type)
     else:

@@ -325,3 +325,43 @@ def test_times_at_either_end_of_the_calendar_broke_the_server(http, moment):
 )
 def test_yaml_that_is_no_json_broke_the_server(http, text):
     assert http("POST", MAPS, data=text, content_type="application/yaml").status_code == 400
+
+
+TABLE = {"Accept": "application/json;as=Table;v=v1;g=meta.k8s.io"}
+DEPLOYMENTS = "/apis/apps/v1/namespaces/default/deployments"
+
+
+def test_a_scale_was_printed_as_if_it_were_the_deployment(http):
+    template = {"metadata": {"labels": {"a": "b"}}, "spec": POD["spec"] | {"nodeName": ""}}
+    spec = {"replicas": 3, "selector": {"matchLabels": {"a": "b"}}, "template": template}
+    assert http("POST", DEPLOYMENTS, json={"metadata": {"name": "d"}, "spec": spec}).json["spec"]
+    found = http("GET", f"{DEPLOYMENTS}/d/scale", headers=TABLE).json
+    assert [c["name"] for c in found["columnDefinitions"]] == [
+        "Name", "Desired", "Available", "Age",
+    ]  # fmt: skip
+    assert found["rows"][0]["cells"][:3] == ["d", 3, 0]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        REVIEW,
+        "/api/v1/namespaces/default/serviceaccounts/default/token",
+        "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews",
+    ],
+)
+def test_an_answer_without_a_name_could_not_be_a_table(http, path):
+    body = {"spec": {"namespace": "default"}} if "rules" in path else {}
+    assert http("POST", path, json=body, headers=TABLE).status_code == 201
+
+
+def test_kubectl_debug_crashed_on_an_error_without_details(http):
+    missing = http("PATCH", f"{PODS}/p/ephemeralcontainers", json={}, content_type=MERGE)
+    assert (missing.status_code, missing.json["details"]) == (404, {})
+
+
+MERGE = "application/merge-patch+json"
+
+
+def test_all_namespaces_could_be_deleted_with_one_request(http):
+    assert http("DELETE", "/api/v1/namespaces").status_code == 405

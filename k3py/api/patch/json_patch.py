@@ -49,6 +49,8 @@ def _step(doc: Any, op: Object) -> Any:
 
     try:
         return jsonpatch.apply_patch(doc, [op], in_place=True)
+    except jsonpatch.JsonPatchTestFailed as why:
+        raise _refused(op, f"testing value {op['path']} failed: test failed") from why
     except (jsonpatch.JsonPatchException, jsonpointer.JsonPointerException) as why:
         raise _refused(op, str(why)) from why
     except (TypeError, KeyError, ValueError, IndexError, AttributeError) as why:

@@ -109,3 +109,10 @@ def test_every_operation_looked_through_the_whole_document():
     began = time.process_time()
     assert json_patch.apply(document, change)["small"] == 9_999
     assert time.process_time() - began < 20  # minutes, it was
+
+
+def test_a_failed_test_was_explained_in_python():
+    with pytest.raises(errors.Invalid) as refused:
+        json_patch.apply({"a": 1}, [{"op": "test", "path": "/a", "value": 2}])
+    cause = refused.value.details["causes"][0]
+    assert (cause["field"], cause["message"]) == ("/a", "testing value /a failed: test failed")
