@@ -365,3 +365,29 @@ MERGE = "application/merge-patch+json"
 
 def test_all_namespaces_could_be_deleted_with_one_request(http):
     assert http("DELETE", "/api/v1/namespaces").status_code == 405
+
+
+ACCESS = "/apis/authorization.k8s.io/v1/namespaces/default/localsubjectaccessreviews"
+
+
+@pytest.mark.parametrize(
+    ("spec", "told"),
+    [
+        ({"resourceAttributes": {"namespace": "default"}}, "spec.user: Invalid value"),
+        (
+            {"user": "u", "resourceAttributes": {"namespace": "other"}},
+            "spec.resourceAttributes.namespace: Invalid value",
+        ),
+        ({"user": "u"}, "spec.resourceAttributes: Invalid value"),
+    ],
+)
+def test_a_review_that_asks_nothing_was_refused_without_saying_where(http, spec, told):
+    answer = http("POST", ACCESS, json={"spec": spec})
+    assert answer.status_code == 422
+    assert told in answer.json["message"]
+
+
+def test_a_review_of_everything_was_refused(http):
+    review = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+    answer = http("POST", review, json={"spec": {"resourceAttributes": {}}})
+    assert answer.json["status"]["allowed"] is True
