@@ -2,7 +2,7 @@
 
 import pytest
 
-from k3py.api import quantities, schema
+from k3py.api import decoding, quantities, schema
 
 
 @pytest.mark.parametrize(
@@ -28,5 +28,5 @@ def test_canonical_text():
 def test_a_long_number_that_is_no_quantity_took_for_ever():
     digits = "1" * 300_000
     pod = {"spec": {"containers": [{"resources": {"limits": {"cpu": digits + "!"}}}]}}
-    assert schema.for_kind("v1", "Pod").decode_problem(pod)
+    assert decoding.problem(schema.for_kind("v1", "Pod"), pod)
     assert not quantities.is_quantity(digits + "x")
