@@ -136,16 +136,8 @@ def applied(request: Request, old: Object | None, now: datetime) -> Object:
 
 
 def track(request: Request, old: Object | None, new: Object, now: datetime) -> None:
-    """Keep the managed fields of an object up to date, in place, once somebody applied it.
-
-    Until then nobody asks who owns what: the fields cost memory and every write time, and
-    whoever applies first finds all of it owned by "before-first-apply".
-    """
-    metadata = new["metadata"]
-    if old is None or not old["metadata"].get("managedFields"):
-        metadata.pop("managedFields", None)
-        return
-    kind = request.kind
+    """Keep the managed fields of an object up to date, in place."""
+    metadata, kind = new["metadata"], request.kind
     found = server_side.track(
         old,
         new,

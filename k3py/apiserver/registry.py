@@ -168,7 +168,8 @@ class Registry:
         """Replace an object by what `change` makes of a copy of it.
 
         `part` restores what this endpoint may not write. A `trusted` change is the server's
-        own: neither schema, nor admission, nor the kind's rules look at it.
+        own: neither schema, nor admission, nor the kind's rules look at it, and nobody
+        comes to own a field by it.
         """
         kind, key = request.kind, request.key
         for _ in range(_ATTEMPTS):
@@ -180,7 +181,7 @@ class Registry:
             new = (part or stewardship.whole)(kind, new, old)
             try:
                 if trusted:
-                    return self._replace(request, record, old, new)
+                    return self._replace(request, record, old, new, tracked=False)
                 return self._check_and_replace(request, record, old, new)
             except Conflict:
                 continue
@@ -208,14 +209,16 @@ class Registry:
                 return self._replace(request, record, old, new)
         return self._replace(request, record, old, new)
 
-    def _replace(self, request: Request, record: Record, old: Object, new: Object) -> One:
+    def _replace(
+        self, request: Request, record: Record, old: Object, new: Object, *, tracked: bool = True
+    ) -> One:
         kind, now = request.kind, self._clock.now()
         if request.how != patching.APPLY and stewardship.is_same(new, old):
             return One(_value(record))
         if request.how == patching.APPLY:
             if patching.is_same_apply(new, old):
                 return One(_value(record))
-        else:
+        elif tracked:
             patching.track(request, old, new, now)
         if request.options.dry_run:
             return One(orjson.dumps(new))
