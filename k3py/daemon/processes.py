@@ -12,7 +12,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from k3py import __version__
 from k3py.base import clock as clocks
@@ -20,9 +20,6 @@ from k3py.base import commands, threads
 from k3py.base.backoff import Backoff
 from k3py.base.clock import SYSTEM, Clock
 from k3py.base.log import Log
-
-if TYPE_CHECKING:
-    import subprocess
 
 log = Log("k3py.daemon")
 _TRIES, _PAUSE_SECONDS = 20, 0.05
@@ -129,7 +126,7 @@ class Child:
         self._program = tuple(program) or executable()
         self._backoff: Backoff[str] = Backoff(0.5, 30)
         self._woken = os.eventfd(0, os.EFD_CLOEXEC)
-        self.process: "subprocess.Popen[bytes] | None" = None  # none while one is adopted
+        self.process: commands.Process | None = None  # none while one is adopted
 
     def run(self, stop: threads.Stop) -> None:
         """Until `stop` is set and `wake` was called; the agent lives on."""
