@@ -32,6 +32,8 @@ remove_networks() {
             pod????????????) ip link delete "$name" ;;
         esac
     done
+    # The cluster's DNS server listens on an address of the loopback.
+    ip -4 address flush dev lo label lo:k3py 2>/dev/null
     nft list tables 2>/dev/null | while read -r _ family name; do
         case $name in
             k3py-*) nft delete table "$family" "$name" ;;

@@ -163,6 +163,12 @@ _BY_REASON = {cls.reason: cls for cls in ApiError.__subclasses__()}
 _BY_CODE = {cls.code: cls for cls in reversed(ApiError.__subclasses__())}
 
 
+def is_namespace_terminating(error: ApiError) -> bool:
+    """Whether a creation was refused because its namespace is going: asking again is no use."""
+    causes = error.details.get("causes") or ()
+    return any(cause.get("reason") == "NamespaceTerminating" for cause in causes)
+
+
 def from_status(status: Object) -> ApiError:
     """The error that a Status stands for."""
     error = _BY_REASON.get(status.get("reason", "")) or _BY_CODE.get(status.get("code", 500))

@@ -111,7 +111,7 @@ class Connections:
         try:
             response = _ask(connection, "GET", self._prefix + target, wanted, None)
             if response.status == 101:
-                return Upgraded(connection, response.fp.peek() if response.fp else b"")
+                return Upgraded(connection, _already_read(connection.sock, response))
             content = response.read()
         except (OSError, http.client.HTTPException) as failure:
             connection.close()
@@ -300,6 +300,18 @@ def _ask(
     except BaseException:
         connection.close()
         raise
+
+
+def _already_read(sock: socket.socket, response: http.client.HTTPResponse) -> bytes:
+    """What came together with the answer's head; nothing is waited for."""
+    patience = sock.gettimeout()
+    sock.setblocking(False)
+    try:
+        return response.fp.peek() if response.fp else b""
+    except (BlockingIOError, ssl.SSLWantReadError):
+        return b""
+    finally:
+        sock.settimeout(patience)
 
 
 def _is_open(sock: socket.socket | None) -> bool:

@@ -150,6 +150,7 @@ def _unknown(kind: str, now: str, reason: str, what: str) -> Object:
     }
 
 
-def _pulse(node: Object) -> object:
+def _pulse(node: Object) -> str:
     """What changes whenever the node itself writes its status; not what we write."""
-    return [c.get("lastHeartbeatTime") for c in (node.get("status") or {}).get("conditions") or ()]
+    found = (node.get("status") or {}).get("conditions") or ()
+    return max((c.get("lastHeartbeatTime") or "" for c in found), default="")

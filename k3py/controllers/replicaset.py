@@ -67,7 +67,7 @@ class ReplicaSetController(Controller):
         try:
             created = self.client.create(POD, pod)
         except errors.ApiError as refusal:
-            if not _is_terminating(refusal):
+            if not errors.is_namespace_terminating(refusal):
                 message = f"Error creating: {refusal}"
                 self.recorder.event(REPLICA_SET, rs, WARNING, "FailedCreate", message)
             raise
@@ -221,9 +221,3 @@ def _magnitude(since: str | None, now: datetime) -> int:
 def _generation(rs: Object) -> int:
     found: int = rs["metadata"].get("generation", 0)
     return found
-
-
-def _is_terminating(refusal: errors.ApiError) -> bool:
-    """Whether a pod was refused because its namespace is being deleted: nothing to report."""
-    causes = refusal.details.get("causes") or ()
-    return any(cause.get("reason") == "NamespaceTerminating" for cause in causes)

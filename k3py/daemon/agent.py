@@ -15,6 +15,7 @@ from k3py.cluster.layout import Layout
 from k3py.daemon import host, preflight, processes
 from k3py.daemon.config import AgentConfig
 from k3py.daemon.options import BadConfiguration
+from k3py.node.runtime.service import Service
 
 log = Log("k3py.agent")
 
@@ -101,7 +102,6 @@ def _serve(
     from k3py.node.lookup import Lookup
     from k3py.node.probes import Probes
     from k3py.node.runtime.podman import Podman
-    from k3py.node.runtime.service import Service
     from k3py.node.server import Server
 
     client = as_node(config.server, layout.agent, timeout=30)
@@ -119,7 +119,7 @@ def _serve(
         cluster_domain=facts.domain,
         interface=config.flannel_iface,
     )
-    service = Service(layout.agent / "containers", layout.run / "containers")
+    service = container_service(layout)
     runtime = Podman(service.socket, service.ensure)
     prober = Probes(runtime, recorder)
     node = NodeAgent(
@@ -130,6 +130,7 @@ def _serve(
         addresses=(address,),
         runtime=runtime,
         network=network.pods,
+        network_problem=network.problem,
         prober=prober,
         hooks=LifecycleHooks(runtime),
         root=layout.agent,
@@ -157,6 +158,11 @@ def _serve(
     informers.start(group)
     systemd.notify("READY=1\nSTATUS=node agent runs")
     group.wait()
+
+
+def container_service(layout: Layout) -> Service:
+    """Podman, with a storage of its own: nobody else's containers are touched, nor see ours."""
+    return Service(layout.agent / "containers", layout.run / "containers")
 
 
 def _labels(config: AgentConfig) -> dict[str, str]:

@@ -1,16 +1,16 @@
 """k3py as a background process, where no init system looks after it."""
 
-import contextlib
-import os
-import signal
 from pathlib import Path
 
 from k3py.base import clock, commands
 from k3py.cluster.layout import Layout
 from k3py.daemon import processes
+from k3py.daemon.agent import container_service
+from k3py.node.runtime.runtime import POD_UID
 
 LAYOUT = Layout()
 _LOG_LIMIT = 10 << 20
+_GRACE_SECONDS = 10
 
 
 def start(role: str, config_file: str, log: Path) -> bool:
@@ -44,16 +44,16 @@ def stop() -> bool:
 
 
 def stop_containers() -> int:
-    """Kill the containers of this node, found by their cgroups; how many processes there were."""
-    root = Path("/sys/fs/cgroup")
-    killed: set[int] = set()
-    for pattern in ("k3py/**/cgroup.procs", "*/k3py/**/cgroup.procs"):  # cgroup v2, v1
-        for procs in root.glob(pattern):
-            killed.update(map(int, procs.read_text().split()))
-    for pid in killed:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-    return len(killed)
+    """Stop every container of this node's pods; how many ran."""
+    from podman import PodmanClient
+
+    service = container_service(LAYOUT)
+    service.ensure()
+    with PodmanClient(base_url=f"unix://{service.socket}") as engine:
+        running = engine.containers.list(filters={"label": [POD_UID]})
+        for container in running:
+            container.stop(timeout=_GRACE_SECONDS)
+    return len(running)
 
 
 def pause() -> None:

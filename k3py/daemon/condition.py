@@ -9,6 +9,7 @@ from typing import NamedTuple
 from k3py import kinds
 from k3py.api import conditions, errors
 from k3py.api.objects import Key, Object
+from k3py.client import kubeconfig
 from k3py.client.client import Client
 from k3py.cluster.layout import Layout
 from k3py.daemon import access, processes
@@ -52,7 +53,7 @@ def node_is_ready(config: ServerConfig) -> bool:
             client.list(kinds.NODE, limit=1)
             return True
         node = client.get(kinds.NODE, Key("", config.name))
-    except (errors.ApiError, OSError, ValueError):
+    except (errors.ApiError, kubeconfig.Unusable, OSError, ValueError):
         return False
     return conditions.is_true(node, "Ready")
 
@@ -67,7 +68,7 @@ def _cluster(is_server: bool, config: ServerConfig) -> Iterator[Finding]:
     try:
         client = _client(is_server)
         nodes = client.list(kinds.NODE).items if is_server else [_own_node(client, config)]
-    except (errors.ApiError, OSError, ValueError) as failure:
+    except (errors.ApiError, kubeconfig.Unusable, OSError, ValueError) as failure:
         yield Finding(
             "API server",
             False,

@@ -1,4 +1,7 @@
-"""One process of each role on a machine, known by a locked file that holds its pid."""
+"""One process of each role on a machine, known by a locked file.
+
+Its first line is the pid, its second how the process was started.
+"""
 
 import contextlib
 import fcntl
@@ -42,7 +45,7 @@ def claim(path: Path, argv: Sequence[str]) -> None:
             "See: k3py status"
         ) from None
     os.ftruncate(handle, 0)
-    os.write(handle, json.dumps({"pid": os.getpid(), "argv": list(argv)}).encode())
+    os.write(handle, f"{os.getpid()}\n{json.dumps(list(argv))}\n".encode())
     # Kept open on purpose: the kernel frees the lock when this process ends, however it ends.
 
 
@@ -53,9 +56,9 @@ def running(path: Path) -> Running | None:
             try:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:
-                content = json.load(file)
-                return Running(int(content["pid"]), tuple(content["argv"]))
-    except (FileNotFoundError, ValueError, KeyError):
+                pid, argv = file.read().splitlines()
+                return Running(int(pid), tuple(json.loads(argv)))
+    except (FileNotFoundError, ValueError):
         pass
     return None
 

@@ -39,7 +39,7 @@ from k3py.node.runtime.runtime import (
 from k3py.node.runtime.specs import Given, Mount, Refused
 from k3py.node.sandbox import Sandbox, Sandboxes
 from k3py.node.seen import role
-from k3py.node.volumes.mounting import Volumes, container_mounts
+from k3py.node.volumes.mounting import Volumes, container_mounts, unwritable
 from k3py.node.volumes.volume import VolumeProblem
 
 # More at once only makes each slower.
@@ -136,9 +136,16 @@ class Actions:
         for container in self._observer.containers(uid):
             self.discard(container)
         self._sandboxes.remove(uid)
-        self._groups.remove(cgroups.parent(self._groups.root, pod))
+        self.tidy(pod)
         with contextlib.suppress(FileNotFoundError):
             shutil.rmtree(specs.log_folder(self.machine.logs, pod))
+
+    def tidy(self, pod: Object) -> bool:
+        """Remove the pod's cgroup; whether it is gone.
+
+        The engine cleans up after a container from within it, so that takes a moment.
+        """
+        return self._groups.remove(cgroups.parent(self._groups.root, pod))
 
     def discard(self, container: Container) -> None:
         self._runtime.remove(container.id)
@@ -166,7 +173,7 @@ class Actions:
         attempt: Attempt,
         sandbox: Sandbox,
         paths: dict[str, Path],
-        infra: str,
+        infra: int,
         pulled: Image | None = None,
     ) -> Container | None:
         """The container, as it is after its start; None when it is gone already.
@@ -286,7 +293,7 @@ class Actions:
         attempt: Attempt,
         sandbox: Sandbox,
         paths: dict[str, Path],
-        infra: str,
+        infra: int,
         reference: Reference,
         image: Image,
     ) -> ContainerSpec:
@@ -299,7 +306,9 @@ class Actions:
                 facts=self.facts(pod, sandbox),
                 services=self._services,
             )
-            volumes = container_mounts(container, paths, where, variables)
+            volumes = container_mounts(
+                container, paths, where, variables, read_only=unwritable(pod)
+            )
             last_words = self._termination_log(pod, container, attempt)
             given = self._given(
                 pod,
@@ -328,7 +337,7 @@ class Actions:
         environment: dict[str, str] | None = None,
         mounts: tuple[Mount, ...] = (),
         role: Role = Role.APP,
-        infra: str = "",
+        infra: int = 0,
     ) -> Given:
         return Given(
             place=sandbox.place,

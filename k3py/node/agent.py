@@ -9,7 +9,7 @@ Nothing that matters is only in memory: an agent that was killed looks at the en
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
@@ -54,6 +54,7 @@ class Runnable(Protocol):
 
 class NodeAgent:
     """`root` stays over a reboot, `run` does not. `parts` run with the agent.
+    `network_problem` says why the node's network is not ready, "" when it is.
 
     `version` is what the Node calls its kubelet; `taints` are those it registers with.
     """
@@ -80,9 +81,11 @@ class NodeAgent:
         logs: Path = LOGS,
         cgroup_root: str = "/k3py",
         parts: tuple[Runnable, ...] = (),
+        network_problem: Callable[[], str] = lambda: "",
         clock: Clock = SYSTEM,
     ) -> None:
         self._runtime, self._network, self._clock = runtime, network, clock
+        self._network_problem = network_problem
         self._root, self._logs, self._parts = root, logs, parts
         self._groups = Cgroups(cgroup_root)
         memory = registration.memory_bytes(self._groups.memory_limit())
@@ -206,6 +209,8 @@ class NodeAgent:
                 if stop.is_set():
                     return
                 self._refresh_one(worker)
+            # A cgroup whose last process was slow to go is still there.
+            cleanup.sweep_cgroups(self._known(), self._groups)
 
     def _refresh_one(self, worker: Worker) -> None:
         found = worker.sandbox()
@@ -219,7 +224,7 @@ class NodeAgent:
 
     def _health(self) -> Health:
         found = registration.pressures(self._root)
-        return replace(found, runtime=self._problem)
+        return replace(found, runtime=self._problem, network=self._network_problem())
 
     def _listed(self) -> list[Image]:
         try:

@@ -4,16 +4,12 @@ from pathlib import Path
 from typing import Protocol
 
 
-class NotReady(Exception):
-    """The network cannot serve pods yet; the message says what it waits for."""
-
-
 class PodNetwork(Protocol):
     def attach(self, uid: str, netns: Path) -> tuple[str, ...]:
         """Connect the pinned network namespace of pod `uid`; its addresses, IPv4 first.
 
-        Doing it again answers the same. Raises NotReady while there is no range to take
-        an address from.
+        Doing it again answers the same. Whatever it raises is told of the pod, and it is
+        called again later: for example while there is no range to take an address from.
         """
 
     def detach(self, uid: str) -> None:

@@ -288,7 +288,7 @@ class Registration:
         self._uid = ""
         self._written = self._looked = -STATUS_SECONDS
         self._told: tuple[Health, Objects] | None = None
-        self._failing = False
+        self._failing = self._labelled = False
 
     def refresh(self) -> None:
         """Something about the node may have changed: look soon."""
@@ -341,7 +341,9 @@ class Registration:
             return found
         wanted = node(self._facts)["metadata"]["labels"]
         labels = found["metadata"].get("labels") or {}
-        if any(labels.get(k) != v for k, v in wanted.items()):
+        # Once, when the agent starts: later the labels are the users' to change.
+        is_first, self._labelled = not self._labelled, True
+        if is_first and any(labels.get(k) != v for k, v in wanted.items()):
             change = {"metadata": {"labels": wanted}}
             return self._client.patch(NODE, Key("", self._facts.name), change)
         return found

@@ -61,8 +61,8 @@ def delay(ended: Container) -> timedelta:
 
 
 def due(ended: Container, now: datetime) -> datetime:
-    """When the next attempt may start."""
-    return ended.finished + delay(ended) if ended.finished else now
+    """When the next attempt may start. An end in the future was seen by a clock since set back."""
+    return min(ended.finished, now) + delay(ended) if ended.finished else now
 
 
 def attempt(pod: Object, seen: Seen, name: str) -> Attempt:

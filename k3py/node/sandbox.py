@@ -80,7 +80,7 @@ class Sandboxes:
         return Sandbox(tuple(said["addresses"]), self._place(uid, said))
 
     def make(self, pod: Object) -> Sandbox:
-        """Raises OSError, network.NotReady and what else the network raises."""
+        """Raises OSError, and whatever the network raises."""
         uid = pod["metadata"]["uid"]
         found = self.look(uid)
         if found:

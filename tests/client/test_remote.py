@@ -159,7 +159,7 @@ def test_a_kubeconfig_that_is_written_connects(server, tmp_path):
 @pytest.mark.parametrize(
     ("content", "why"),
     [
-        (None, "there is no such file"),
+        (None, "there is no such kubeconfig"),
         ("a: [", "is not YAML"),
         ("a: 1", "is not a usable kubeconfig"),
         ("current-context: x\ncontexts: []", "it has no context 'x'"),
@@ -180,6 +180,18 @@ def test_a_token_file_is_read_when_it_is_used(server, tmp_path):
         file.write_text(token + "\n")
         client.get(kinds.POD, WEB)
     assert [asked[2]["Authorization"] for asked in server.asked] == ["Bearer old", "Bearer new"]
+
+
+@pytest.mark.parametrize("greeting", [b"", b"hello"])
+def test_an_upgrade_waits_for_nothing_the_other_side_need_not_say(server, greeting):
+    server.greeting = greeting
+    upgraded = server.client().upgrade("/exec", query="", protocol="p")
+    with contextlib.closing(upgraded.connection):
+        sock = upgraded.connection.sock
+        said = upgraded.first or (greeting and sock.recv(100))
+        assert said == greeting
+        sock.sendall(b"quiet")
+        assert sock.recv(100) == b"QUIET"
 
 
 @pytest.fixture
@@ -214,6 +226,7 @@ class Server(http.server.ThreadingHTTPServer):
         self.tls.verify_mode = ssl.CERT_OPTIONAL
         self.asked, self.answers, self.streams, self.clients = [], {}, {}, []
         self.connections, self.open, self.ending = 0, [], threading.Event()
+        self.greeting = b""
 
     def client(self, **more):
         client = RemoteClient(self.url, ca=self.ca, timeout=5, **more)
@@ -258,6 +271,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         peer = self.connection.getpeercert() or {"subject": ((("", ""),),)}
         name = peer["subject"][0][0][1]
         self.server.asked.append((self.command, self.path, dict(self.headers), body, name))
+        if "Upgrade" in self.headers:
+            self.switch()
+            return
         stream = self.server.streams.get(self.path.partition("?")[0])
         if stream:
             self.stream(stream)
@@ -274,6 +290,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if name.startswith("do_"):
             return self.answer
         raise AttributeError(name)
+
+    def switch(self):
+        """Speak no HTTP from now on: say the greeting, then answer in capitals."""
+        head = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n\r\n"
+        self.connection.sendall(head + self.server.greeting)
+        while said := self.connection.recv(100):
+            self.connection.sendall(said.upper())
+        self.close_connection = True
 
     def stream(self, events):
         self.send_response(200)

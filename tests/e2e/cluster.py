@@ -25,7 +25,6 @@ from k3py.lab.lab import Lab
 from k3py.lab.node import Node
 
 T = TypeVar("T")
-NODES = 2
 
 
 @dataclass(frozen=True)
@@ -355,7 +354,7 @@ class Terminal:
 
 
 def manifest(*objects: Mapping[str, Any]) -> str:
-    return "\n---\n".join(json.dumps(o) for o in objects)
+    return str(yaml.safe_dump_all(objects, sort_keys=False))
 
 
 def condition(obj: Mapping[str, Any], kind: str) -> str:
@@ -365,6 +364,10 @@ def condition(obj: Mapping[str, Any], kind: str) -> str:
 
 
 def all_ready(cluster: Cluster) -> bool:
-    """Whether every node is Ready."""
-    nodes = cluster.get("nodes")
-    return len(nodes) == NODES and all(condition(node, "Ready") == "True" for node in nodes)
+    """Whether every node of the lab is Ready."""
+    ready = {
+        node["metadata"]["name"]
+        for node in cluster.get("nodes")
+        if condition(node, "Ready") == "True"
+    }
+    return ready >= {node.name for node in cluster.nodes}

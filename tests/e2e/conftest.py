@@ -13,10 +13,11 @@ import pytest
 from k3py.base import commands
 from k3py.lab.lab import LOG
 from tests.conftest import find_kubectls, lab_named
-from tests.e2e.cluster import NODES, Cluster, all_ready
+from tests.e2e.cluster import Cluster, all_ready
 from tests.images import echo, python
 
 LAST = "test_failures.py"
+NODES = 2
 _numbers = itertools.count(1)
 
 

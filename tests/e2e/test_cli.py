@@ -19,7 +19,7 @@ BLANK = 9
 NO_KUBECTL = {"PATH": "/usr/local/sbin:/usr/local/bin:/root/no-kubectl"}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def blank(whole_cluster):
     """A machine beside the cluster's where k3py has never run."""
     lab = whole_cluster.lab

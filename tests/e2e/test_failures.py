@@ -1,5 +1,6 @@
 """After power cuts and kills, pods move, and nothing acknowledged or healthy is lost."""
 
+import http.client
 import json
 import random
 import threading
@@ -18,7 +19,10 @@ SOON = [
 ]
 KILLS = 20
 SEED = 20261
-ENGINE = ("podman", "--url", "unix:///run/k3py/podman.sock")
+ENGINE = (
+    *("podman", "--root", "/var/lib/k3py/agent/containers/storage"),
+    *("--runroot", "/run/k3py/containers/containers"),
+)
 
 
 def test_a_stopped_server_and_agent_leave_the_containers_alone_and_find_them_again(cluster):
@@ -73,7 +77,7 @@ def test_pods_of_a_power_cut_node_move_and_it_comes_back_clean(cluster):
     assert "deletionTimestamp" not in cluster.get("pod", "stays")["metadata"]
     caller = moved[0]["metadata"]["name"]
     for _ in range(10):
-        assert cluster.execute(caller, "wget", "-T", "3", "-qO-", "http://web/") == "ok\n"
+        assert cluster.execute(caller, "timeout", "5", "wget", "-qO-", "http://web/") == "ok\n"
 
     cluster.node(2).power_on()
     cluster.wait_for(lambda: all_ready(cluster), seconds=60, what="pi2 Ready again")
@@ -94,7 +98,7 @@ def test_pods_of_a_power_cut_node_move_and_it_comes_back_clean(cluster):
     assert {p["spec"]["nodeName"] for p in here} == {"pi1", "pi2"}
     for pod in here:
         address = pod["status"]["podIP"]
-        said = cluster.execute(caller, "wget", "-T", "3", "-qO-", f"http://{address}:8080/")
+        said = cluster.execute(caller, "timeout", "5", "wget", "-qO-", f"http://{address}:8080/")
         assert said == "ok\n"
 
 
@@ -149,7 +153,7 @@ def test_killing_server_and_agents_twenty_times_loses_and_restarts_nothing(clust
     assert available(cluster, "web") == 4
     cluster.apply(objects.pod("after"))
     cluster.wait_ready("after")
-    assert cluster.execute("after", "wget", "-T", "5", "-qO-", "http://web/") == "ok\n"
+    assert cluster.execute("after", "timeout", "5", "wget", "-qO-", "http://web/") == "ok\n"
     cluster.kubectl("rollout", "restart", "deployment/web")
     cluster.roll_out("web")
 
@@ -176,25 +180,23 @@ class Writer:
         assert not self._thread.is_alive()
 
     def _write(self):
-        number, connection = 0, None
-        while not self._stop.wait(0.02):
-            number += 1
-            name, value = f"written-{number}", str(number * 7919)
+        number = 0
+        while not self._stop.is_set():
             try:
-                connection = connection or Connection(self._cluster, timeout=5)
-                code, _ = connection.request(
-                    "POST", self._path, objects.config_map(name, value=value)
-                )
-            except (OSError, ValueError) as failed:
-                del failed
-                connection, self.refused = None, self.refused + 1
-                time.sleep(0.1)
-                continue
-            except Exception:  # a connection cut in the middle of an answer
-                connection, self.refused = None, self.refused + 1
-                continue
-            if code == 201:
-                self.acknowledged[name] = value
+                with Connection(self._cluster, timeout=5) as connection:
+                    while not self._stop.wait(0.02):
+                        number += 1
+                        self._write_one(connection, f"written-{number}", str(number * 7919))
+            except (OSError, http.client.HTTPException):
+                self.refused += 1
+                self._stop.wait(0.1)
+
+    def _write_one(self, connection, name, value):
+        code, _ = connection.request("POST", self._path, objects.config_map(name, value=value))
+        if code == 201:
+            self.acknowledged[name] = value
+        else:
+            self.refused += 1
 
     def missing(self):
         """What was acknowledged and is not there as it was written."""
@@ -221,13 +223,9 @@ def containers(cluster):
 
 def pid(node, role):
     """The process of a role on a node. Raises LookupError while there is none."""
-    said = node.exec("sh", "-c", f"cat /run/k3py/{role}.pid 2>/dev/null; true")
-    try:
-        found = str(json.loads(said)["pid"])
-    except ValueError:
-        raise LookupError(role) from None
-    alive = node.exec("sh", "-c", f"tr '\\0' ' ' </proc/{found}/cmdline 2>/dev/null; true")
-    if f" {role} " not in f"{alive} ":
+    found = node.exec("sh", "-c", f"head -1 /run/k3py/{role}.pid 2>/dev/null; true").strip()
+    argv = node.exec("sh", "-c", f"tr '\\0' ' ' </proc/{found}/cmdline 2>/dev/null; true")
+    if not found or f" {role} " not in f"{argv} ":
         raise LookupError(role)
     return found
 

@@ -66,7 +66,9 @@ def test_a_service_leads_to_all_its_pods_and_only_to_them(cluster):
 def test_a_service_without_pods_refuses_and_a_name_nobody_has_does_not_exist(cluster):
     cluster.apply(objects.pod("caller"), objects.service("nobody"))
     cluster.wait_ready("caller")
-    refused = cluster.refusal("exec", "caller", "--", "wget", "-T", "5", "-qO-", "http://nobody")
+    refused = cluster.refusal(
+        "exec", "caller", "--", "timeout", "5", "wget", "-qO-", "http://nobody"
+    )
     assert "refused" in refused
     unknown = cluster.refusal("exec", "caller", "--", "nslookup", "missing.default.svc")
     assert "NXDOMAIN" in unknown or "can't" in unknown or "code 1" in unknown
@@ -224,7 +226,7 @@ def test_exec_passes_input_output_and_the_exit_code(cluster):
     with pytest.raises(commands.CommandFailed) as failed:
         cluster.execute("shell", "sh", "-c", "echo no >&2; exit 42")
     assert failed.value.code == 42
-    assert failed.value.stderr.startswith("no\n")
+    assert "\nno\n" in failed.value.stderr
     big = "x" * 100_000
     assert cluster.execute("shell", "cat", stdin=big) == big
     with pytest.raises(commands.CommandFailed) as missing:
@@ -357,7 +359,7 @@ def test_a_paused_rollout_waits_until_it_is_resumed(cluster):
     assert len(cluster.get("rs")) == 1
     cluster.kubectl("rollout", "resume", "deployment/app")
     cluster.roll_out("app")
-    assert cluster.execute("deployment/app", "printenv", "COLOUR") == "green\n"
+    assert "COLOUR=green\n" in cluster.execute("deployment/app", "env")
 
 
 def test_a_deleted_pod_is_replaced_and_a_deleted_deployment_takes_its_pods_along(cluster):
@@ -504,7 +506,9 @@ def test_create_makes_every_kind_that_kubectl_has_a_command_for(cluster, tmp_pat
     ]
     cluster.kubectl("expose", "deployment", "d", "--port=80", "--target-port=8080")
     cluster.roll_out("d")
-    assert "AlreadyExists" in cluster.refusal("create", "serviceaccount", "robot")
+    assert 'serviceaccounts "robot" already exists' in cluster.refusal(
+        "create", "serviceaccount", "robot"
+    )
 
 
 def test_a_service_account_may_do_what_its_role_says_and_no_more(cluster, tmp_path):
@@ -598,7 +602,7 @@ def test_a_cordoned_node_gets_no_new_pods_and_a_drained_one_keeps_none(cluster):
     cluster.apply(objects.deployment("app", objects.container(), replicas=2))
     cluster.roll_out("app")
     try:
-        drained = cluster.kubectl("drain", "pi2", "--force", "--ignore-daemonsets", timeout=90)
+        drained = cluster.kubectl("drain", "pi2", "--pod-selector=app=app", timeout=90)
         assert "node/pi2 drained" in drained or "node/pi2 evicted" in drained
         table = cluster.kubectl("get", "node", "pi2")
         assert "Ready,SchedulingDisabled" in table
@@ -648,7 +652,7 @@ def test_every_kubectl_does_the_everyday_work(cluster, any_kubectl):
 
 def ask(cluster, caller, host):
     """What the echo server at `host` told the pod `caller`, as a dict."""
-    said = cluster.execute(caller, "wget", "-T", "5", "-qO-", f"http://{host}/cgi-bin/echo")
+    said = cluster.execute(caller, "timeout", "5", "wget", "-qO-", f"http://{host}/cgi-bin/echo")
     return dict(line.split("=", 1) for line in said.splitlines() if "=" in line)
 
 

@@ -81,6 +81,18 @@ def test_a_node_that_somebody_deleted_registers_again(at):
     assert conditions.is_true(at.client.get(kinds.NODE, NODE), "Ready")
 
 
+def test_labels_are_set_at_the_start_and_then_left_to_the_users(at):
+    old = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "pi-1"}, "spec": {}}
+    at.client.put(kinds.NODE, old)
+    at.registration.turn()
+    node = at.client.get(kinds.NODE, NODE)
+    assert node["metadata"]["labels"].pop("disk") == "ssd"
+    at.client.put(kinds.NODE, node)
+    at.clock.advance(60)
+    at.registration.turn()
+    assert "disk" not in at.client.get(kinds.NODE, NODE)["metadata"]["labels"]
+
+
 def test_conditions_of_others_stay(at):
     at.registration.turn()
     node = at.client.get(kinds.NODE, NODE)

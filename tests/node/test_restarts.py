@@ -6,7 +6,7 @@ from k3py.node import restarts
 from k3py.node.restarts import Attempt
 from k3py.node.runtime.runtime import State
 
-from .arrange import ago, container, pod, ran, seen
+from .arrange import NOW, ago, container, pod, ran, seen
 
 EXITED = State.EXITED
 
@@ -18,6 +18,11 @@ def test_the_delays_are_kubernetes_own():
         delays.append(restarts.delay(crashed).total_seconds())
         back_off = restarts.attempt(pod(), seen(crashed), "app").back_off
     assert delays == [0, 10, 20, 40, 80, 160, 300, 300]
+
+
+def test_a_clock_that_was_set_back_delays_no_restart_for_long():
+    crashed = ran(state=EXITED, back_off=10, started=ago(-3590), finished=ago(-3600))
+    assert restarts.due(crashed, NOW) == ago(-10)
 
 
 def test_ten_good_minutes_are_forgiven():

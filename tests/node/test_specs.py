@@ -47,8 +47,8 @@ def test_the_hosts_namespaces():
 
 
 def test_a_shared_process_namespace_is_the_infra_containers():
-    made = body(given=replace(GIVEN, infra="abc"), shareProcessNamespace=True)
-    assert made["pidns"] == {"nsmode": "container", "value": "abc"}
+    made = body(given=replace(GIVEN, infra=77), shareProcessNamespace=True)
+    assert made["pidns"] == {"nsmode": "path", "value": "/proc/77/ns/pid"}
 
 
 @pytest.mark.parametrize(

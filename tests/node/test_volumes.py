@@ -15,7 +15,7 @@ from k3py.node.sandbox import Folders
 from k3py.node.sources import ApiSources, Token
 from k3py.node.volumes import atomic
 from k3py.node.volumes.atomic import File
-from k3py.node.volumes.mounting import Volumes, container_mounts
+from k3py.node.volumes.mounting import Volumes, container_mounts, unwritable
 from k3py.node.volumes.volume import VolumeProblem
 from k3py.testing.client import FakeClient
 from k3py.testing.clock import FakeClock
@@ -148,6 +148,23 @@ def test_mounts_of_a_container(tmp_path):
     assert (found.source, found.target, found.read_only) == (tmp_path, "/data", True)
     with pytest.raises(Refused, match="not found"):
         container_mounts(container(volumeMounts=mounted), {}, Folders(tmp_path, tmp_path), {})
+
+
+def test_what_the_node_writes_no_container_may_write(tmp_path):
+    volumes = [
+        {"name": "c", "configMap": {"name": "cfg"}},
+        {"name": "t", "projected": {"sources": []}},
+        {"name": "e", "emptyDir": {}},
+    ]
+    mounted = [{"name": v["name"], "mountPath": f"/{v['name']}"} for v in volumes]
+    found = container_mounts(
+        container(volumeMounts=mounted),
+        {v["name"]: tmp_path for v in volumes},
+        Folders(tmp_path, tmp_path),
+        {},
+        read_only=unwritable({"spec": {"volumes": volumes}}),
+    )
+    assert [mount.read_only for mount in found] == [True, True, False]
 
 
 @pytest.mark.parametrize("inside", ["../x", "/etc", "link"])

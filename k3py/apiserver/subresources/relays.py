@@ -120,7 +120,7 @@ def _copy(source: Any, target: Any) -> None:
     try:
         while piece := source.recv(_CHUNK):
             target.sendall(piece)
-    except OSError as gone:
+    except (OSError, ValueError) as gone:  # ValueError: the other direction has closed it
         log.debug("stream ended", why=gone)
     # TLS knows no half-closed connection here: whoever is done, is done for both.
     for one in (source, target):

@@ -1,9 +1,10 @@
 """Taints and tolerations: which nodes a pod puts up with."""
 
-from k3py.api.objects import Object
+from collections.abc import Mapping
+from typing import Any
 
 
-def tolerates(toleration: Object, taint: Object) -> bool:
+def tolerates(toleration: Mapping[str, Any], taint: Mapping[str, Any]) -> bool:
     """Kubernetes' rule: an empty effect or key (with Exists) stands for every one."""
     if toleration.get("effect") and toleration["effect"] != taint["effect"]:
         return False

@@ -61,8 +61,11 @@ class Given:
     role: Role = Role.APP
     attempt: int = 0
     back_off: int = 0
-    infra: str = ""
-    """The container whose process namespace the pod shares."""
+    infra: int = 0
+    """Process 1 of the pod, where its containers share a process namespace.
+
+    By its number, not by its container: Podman would then let nobody remove that one first.
+    """
     cgroup: str = ""
     logs: Path = Path("/var/log/pods")
     machine_memory: int = 1 << 30
@@ -206,7 +209,7 @@ def _namespaces(pod: Object, given: Given, *, shared: bool = True) -> Object:
     if spec.get("hostPID"):
         found["pidns"] = {"nsmode": "host"}
     elif shared and given.infra:
-        found["pidns"] = {"nsmode": "container", "value": given.infra}
+        found["pidns"] = _by_path(Path(f"/proc/{given.infra}/ns/pid"))
     return found
 
 

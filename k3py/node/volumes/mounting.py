@@ -1,7 +1,7 @@
 """The volumes of a pod, from its spec to the mounts of its containers."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from k3py.api import errors
@@ -13,6 +13,8 @@ from k3py.node.runtime.specs import Mount, Refused, expand
 from k3py.node.sandbox import Folders
 from k3py.node.volumes import TYPES
 from k3py.node.volumes.volume import Request, Sources, Volume, VolumeProblem
+
+_UNWRITABLE = ("configMap", "downwardAPI", "projected", "secret")
 
 
 class Volumes:
@@ -85,10 +87,27 @@ class Volumes:
         return "emptyDir"
 
 
+def unwritable(pod: Object) -> frozenset[str]:
+    """The volumes that no container may write, whatever it asks for: the node does."""
+    return frozenset(
+        volume["name"]
+        for volume in pod["spec"].get("volumes") or ()
+        if any(kind in volume for kind in _UNWRITABLE)
+    )
+
+
 def container_mounts(
-    container: Object, paths: Mapping[str, Path], where: Folders, environment: Mapping[str, str]
+    container: Object,
+    paths: Mapping[str, Path],
+    where: Folders,
+    environment: Mapping[str, str],
+    *,
+    read_only: Collection[str] = (),
 ) -> tuple[Mount, ...]:
-    """The volumeMounts of a container. Raises Refused, VolumeProblem, OSError."""
+    """The volumeMounts of a container; the volumes of `read_only` are so in any case.
+
+    Raises Refused, VolumeProblem, OSError.
+    """
     found = []
     for index, wanted in enumerate(container.get("volumeMounts") or ()):
         source = paths.get(wanted["name"])
@@ -104,7 +123,7 @@ def container_mounts(
             Mount(
                 source,
                 wanted["mountPath"],
-                bool(wanted.get("readOnly")),
+                bool(wanted.get("readOnly")) or wanted["name"] in read_only,
                 wanted.get("mountPropagation") or "",
             )
         )

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from k3py.api.wellknown import TAINT_UNSCHEDULABLE
+from k3py.kinds.core.taints import tolerates
 from k3py.scheduler.framework import NodeInfo, PodInfo
 
 FORBIDDING = ("NoSchedule", "NoExecute")
@@ -25,7 +26,7 @@ class TaintToleration:
     def filter(self, pod: PodInfo, node: NodeInfo, nodes: Sequence[NodeInfo]) -> str | None:
         for taint in node.taints:
             if taint["effect"] in FORBIDDING and not _is_tolerated(taint, pod):
-                return f"node(s) had untolerated taint {{{taint['key']}: {taint.get('value', '')}}}"
+                return "node(s) had untolerated taint(s)"
         return None
 
     def score(self, pod: PodInfo, node: NodeInfo, nodes: Sequence[NodeInfo]) -> float:
@@ -35,16 +36,4 @@ class TaintToleration:
 
 
 def _is_tolerated(taint: Mapping[str, Any], pod: PodInfo) -> bool:
-    return any(_tolerates(toleration, taint) for toleration in pod.tolerations)
-
-
-def _tolerates(toleration: Mapping[str, Any], taint: Mapping[str, Any]) -> bool:
-    """Rule: Kubernetes, "Taints and Tolerations"."""
-    if toleration.get("effect") and toleration["effect"] != taint["effect"]:
-        return False
-    if toleration.get("key") and toleration["key"] != taint["key"]:
-        return False
-    if (toleration.get("operator") or "Equal") == "Exists":
-        return True
-    same: bool = toleration.get("value", "") == taint.get("value", "")
-    return bool(toleration.get("key")) and same
+    return any(tolerates(toleration, taint) for toleration in pod.tolerations)
