@@ -4,7 +4,6 @@ import os
 import subprocess
 from collections.abc import Mapping, Sequence
 
-
 Process = subprocess.Popen[bytes]
 
 
