@@ -5,12 +5,13 @@ import subprocess
 from collections.abc import Mapping, Sequence
 
 Process = subprocess.Popen[bytes]
+"""A program that `start` started."""
 
 
 class CommandFailed(Exception):
     """A program ended with a code that is not 0, was not there, or took too long.
 
-    `argv`, `code` (127: not found, 126: not allowed, 124: too slow) and what it printed on
+    `argv`, `code` (127: not found, 126: not allowed, 124: too slow), and what it printed on
     standard error.
     """
 

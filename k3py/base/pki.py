@@ -11,8 +11,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-# A Raspberry Pi has no clock of its own: one that boots an hour behind must still be served.
-_BACKDATED = timedelta(hours=1)
+# A Raspberry Pi has no clock of its own, and perhaps no time server: one that is far behind
+# must still be served. What an authority signs is valid from when the authority is.
+_BACKDATED = timedelta(days=365)
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ def new_authority(name: str, *, now: datetime, life: timedelta) -> Pair:
     private = _private(key)
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     builder = (
-        _builder(subject, private.public_key(), now, life)
+        _builder(subject, private.public_key(), now - _BACKDATED, now + life)
         .issuer_name(subject)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .add_extension(_usage(signs=True), critical=True)
@@ -143,7 +144,7 @@ def _signed(
     usage = ExtendedKeyUsageOID.SERVER_AUTH if hosts else ExtendedKeyUsageOID.CLIENT_AUTH
     signer = _private(authority.key)
     builder = (
-        _builder(subject, public, now, life)
+        _builder(subject, public, issuer.not_valid_before_utc, now + life)
         .issuer_name(issuer.subject)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(signs=False), critical=True)
@@ -159,15 +160,15 @@ def _signed(
 
 
 def _builder(
-    subject: x509.Name, public: ec.EllipticCurvePublicKey, now: datetime, life: timedelta
+    subject: x509.Name, public: ec.EllipticCurvePublicKey, begin: datetime, end: datetime
 ) -> x509.CertificateBuilder:
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
         .public_key(public)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - _BACKDATED)
-        .not_valid_after(now + life)
+        .not_valid_before(begin)
+        .not_valid_after(end)
     )
 
 

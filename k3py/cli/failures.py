@@ -6,6 +6,7 @@ import sys
 _ANSWERS = {
     ("k3py.base.commands", "CommandFailed"),
     ("k3py.client.kubeconfig", "Unusable"),
+    ("k3py.cluster.bootstrap", "Contradiction"),
     ("k3py.cluster.joining", "JoinRefused"),
     ("k3py.cluster.tokens", "BadToken"),
     ("k3py.daemon.host", "NoAddress"),

@@ -5,6 +5,7 @@ version of k3py made them, unless their annotation rbac.authorization.kubernetes
 says "false" (Kubernetes, "Using RBAC Authorization": auto-reconciliation).
 """
 
+import contextlib
 import ipaddress
 from collections.abc import Iterable
 from importlib import resources
@@ -16,8 +17,10 @@ from k3py.api import errors, meta
 from k3py.api.kind import Kind
 from k3py.api.objects import Key, Object
 from k3py.api.wellknown import DEFAULT, SKIP_MIRROR, SYSTEM, SYSTEM_NAMESPACES
+from k3py.base.addresses import network
 from k3py.base.log import Log
 from k3py.client.client import Client
+from k3py.kinds.core import node as nodes
 
 AUTOUPDATE = "rbac.authorization.kubernetes.io/autoupdate"
 KUBERNETES = Key(DEFAULT, "kubernetes")
@@ -25,8 +28,24 @@ DNS = Key(SYSTEM, "kube-dns")
 log = Log("k3py.cluster")
 
 
-def prepare(client: Client, *, service_cidr: str, dns_ip: str, advertise: str, port: int) -> None:
-    """Make what every cluster has. `advertise` and `port` are where the API is reached."""
+class Contradiction(Exception):
+    """What the server is told differs from what the cluster was made with, for good."""
+
+
+def prepare(
+    client: Client,
+    *,
+    cluster_cidr: str,
+    service_cidr: str,
+    dns_ip: str,
+    advertise: str,
+    port: int,
+) -> None:
+    """Make what every cluster has. `advertise` and `port` are where the API is reached.
+
+    Raises Contradiction.
+    """
+    _check_ranges(client, cluster_cidr, service_cidr, dns_ip)
     for namespace in SYSTEM_NAMESPACES:
         _ensure(client, kinds.NAMESPACE, {"metadata": {"name": namespace}})
     for obj in _manifest("rbac.yaml"):
@@ -34,6 +53,29 @@ def prepare(client: Client, *, service_cidr: str, dns_ip: str, advertise: str, p
     _ensure(client, kinds.SERVICE, _kubernetes_service(first_address(service_cidr), port))
     _ensure(client, kinds.SERVICE, _dns_service(dns_ip))
     publish_address(client, advertise=advertise, port=port)
+
+
+def _check_ranges(client: Client, cluster_cidr: str, service_cidr: str, dns_ip: str) -> None:
+    """Addresses are in use wherever pods run: they cannot be other ones from now on."""
+    told = {KUBERNETES: ("service-cidr", service_cidr, first_address(service_cidr))}
+    told[DNS] = ("cluster-dns", dns_ip, dns_ip)
+    for key, (option, given, wanted) in told.items():
+        with contextlib.suppress(errors.NotFound):
+            found = client.get(kinds.SERVICE, key)["spec"]["clusterIP"]
+            if found != wanted:
+                raise Contradiction(
+                    f"{option} {given} does not fit this cluster, whose Service {key} has "
+                    f"{found}: it cannot be changed, start with the {option} it was made with"
+                )
+    pods = ipaddress.ip_network(cluster_cidr)
+    for node in client.list(kinds.NODE).items:
+        share = network(nodes.pod_cidr(node))
+        if share is not None and not share.overlaps(pods):
+            raise Contradiction(
+                f"cluster-cidr {cluster_cidr} does not fit this cluster, whose node "
+                f"{node['metadata']['name']} has {share}: it cannot be changed, start with the "
+                "cluster-cidr it was made with"
+            )
 
 
 def first_address(service_cidr: str) -> str:

@@ -27,14 +27,17 @@ from urllib.parse import urlsplit
 from k3py import kinds
 from k3py.api import errors, names
 from k3py.api.objects import Key
-from k3py.api.wellknown import SYSTEM
+from k3py.api.wellknown import SYSTEM as SYSTEM_NAMESPACE
 from k3py.base import files, pki
+from k3py.base.clock import SYSTEM
 from k3py.client.client import Client
 from k3py.cluster import certificates, tokens
 
 CA_PATH = "/cacerts"
 JOIN_PATH = "/v1-k3py/join"
 _SECONDS = 10
+# OpenSSL's codes for a certificate that is not valid yet, and for one that is no more.
+_OUT_OF_TIME = (9, 10)
 
 
 class JoinRefused(Exception):
@@ -124,9 +127,10 @@ class Admission:
         }
 
     def _accepts(self, credential: str) -> bool:
-        if credential.startswith("server:"):
-            given = credential.removeprefix("server:").encode()
-            return hmac.compare_digest(given, self._password.encode())
+        # A password of the user's own choice may look like a bootstrap token.
+        given = credential.removeprefix("server:").encode()
+        if hmac.compare_digest(given, self._password.encode()):
+            return True
         return self._bootstrap.accepts(credential, now=self._now())
 
     def _check_password(self, node: str, password: str) -> None:
@@ -134,22 +138,23 @@ class Admission:
         name = f"{node}.node-password.k3py"
         hashed = hashlib.sha256(f"{node}:{password}".encode()).hexdigest()
         try:
-            kept = self._client.get(kinds.SECRET, Key(SYSTEM, name))
+            kept = self._client.get(kinds.SECRET, Key(SYSTEM_NAMESPACE, name))
         except errors.NotFound:
             secret = {
                 "apiVersion": "v1",
                 "kind": "Secret",
-                "metadata": {"name": name, "namespace": SYSTEM},
+                "metadata": {"name": name, "namespace": SYSTEM_NAMESPACE},
                 "immutable": True,
                 "stringData": {"hash": hashed},
             }
             self._client.create(kinds.SECRET, secret)
             return
-        if not hmac.compare_digest(tokens.secret_value(kept, "hash"), hashed):
+        if not hmac.compare_digest(tokens.secret_value(kept, "hash").encode(), hashed.encode()):
             raise errors.Forbidden(
                 f'a node called "{node}" joined before with another password. If this is that '
-                f"machine, set up anew: k3py kubectl delete secret -n {SYSTEM} {name} on the "
-                "server, then join again. If it is another machine, give it another --node-name"
+                "machine, set up anew, run on the server: k3py kubectl delete secret "
+                f"-n {SYSTEM_NAMESPACE} {name}, then join again. If it is another machine, give "
+                "it another --node-name"
             )
 
 
@@ -231,7 +236,7 @@ def remembered(
 ) -> Membership | None:
     """The membership of an earlier `join`, if it still fits; then no server is needed to start.
 
-    None when there is none, a certificate is due, an address is new, or server, name or
+    None when there is none, a certificate has expired, an address is new, or server, name or
     cluster changed.
     """
     try:
@@ -240,19 +245,28 @@ def remembered(
         serving = certificates.load(folder, "serving-kubelet")
         server_ca = (folder / "server-ca.crt").read_bytes()
         client_ca = (folder / "client-ca.crt").read_bytes()
+        if ours is None or serving is None:
+            return None
+        pinned = token.ca_hash if token else ""
+        fits = (
+            (kept["server"], kept["node"]) == (server, node)
+            and (not pinned or pki.fingerprint(server_ca) == pinned)
+            and pki.expiry(ours.certificate) > now
+            and pki.expiry(serving.certificate) > now
+            and set(addresses) <= pki.hosts(serving.certificate)
+        )
         facts = ClusterFacts(**kept["cluster"])
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
-    if ours is None or serving is None or (kept.get("server"), kept.get("node")) != (server, node):
-        return None
-    pinned = token.ca_hash if token else ""
-    fits = (
-        (not pinned or pki.fingerprint(server_ca) == pinned)
-        and not certificates.is_due(ours.certificate, now=now)
-        and not certificates.is_due(serving.certificate, now=now)
-        and set(addresses) <= pki.hosts(serving.certificate)
-    )
     return Membership(server, server_ca, client_ca, ours, serving, facts) if fits else None
+
+
+def is_due(membership: Membership, *, now: datetime) -> bool:
+    """Whether it is time to join again, so that no certificate expires."""
+    return any(
+        certificates.is_due(pair.certificate, now=now)
+        for pair in (membership.client, membership.serving)
+    )
 
 
 def _remember(folder: Path, joined: Membership, node: str) -> None:
@@ -321,9 +335,11 @@ def _exchange(
         answer = connection.getresponse()
         return answer.status, answer.read()
     except ssl.SSLCertVerificationError as wrong:
+        fix = "If that is another address of the server, start it with --tls-san and this address"
+        if wrong.verify_code in _OUT_OF_TIME:
+            fix = f"This machine's clock says {SYSTEM.now():%Y-%m-%d %H:%M} UTC: is that right?"
         raise JoinRefused(
-            f"{server} shows a certificate that does not fit: {wrong.verify_message}. If that is "
-            "another address of the server, start the server with --tls-san and this address"
+            f"{server} shows a certificate that does not fit: {wrong.verify_message}. {fix}"
         ) from wrong
     except (OSError, http.client.HTTPException) as unreachable:
         raise JoinRefused(

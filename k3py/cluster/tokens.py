@@ -80,7 +80,7 @@ def server_password(path: Path, given: str = "") -> str:
     """
     wanted = parse(given).credential.removeprefix("server:") if given else ""
     if path.exists():
-        kept = parse(path.read_text()).credential.removeprefix("server:")
+        kept = _kept(path)
         if wanted and not hmac.compare_digest(wanted.encode(), kept.encode()):
             raise BadToken(
                 f"--token differs from the token this cluster was made with, in {path}; "
@@ -88,6 +88,16 @@ def server_password(path: Path, given: str = "") -> str:
             )
         return kept
     return wanted or secrets.token_hex(16)
+
+
+def _kept(path: Path) -> str:
+    try:
+        return parse(path.read_text()).credential.removeprefix("server:")
+    except BadToken as wrong:
+        raise BadToken(
+            f"{path} is damaged: {wrong}. Put back what it held, or delete it to begin with a "
+            "new token (nodes that joined stay)"
+        ) from wrong
 
 
 def save_server_token(path: Path, link: Path, token: Token) -> None:
@@ -150,7 +160,9 @@ class BootstrapTokens:
         return (
             secret.get("type") == SECRET_TYPE
             and secret_value(secret, "usage-bootstrap-authentication") == "true"
-            and hmac.compare_digest(secret_value(secret, "token-secret"), found["secret"])
+            and hmac.compare_digest(
+                secret_value(secret, "token-secret").encode(), found["secret"].encode()
+            )
             and not _is_expired(secret, now)
         )
 

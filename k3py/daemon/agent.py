@@ -72,8 +72,20 @@ def _membership(config: AgentConfig, layout: Layout, address: str) -> joining.Me
         folder=layout.agent,
         now=datetime.now(UTC),
     )
-    if kept:
+    if kept and not joining.is_due(kept, now=datetime.now(UTC)):
         return kept
+    try:
+        return _join(config, layout, address, token)
+    except (joining.JoinRefused, BadConfiguration) as refusal:
+        if kept is None:
+            raise
+        log.warning("certificates not renewed, using those there are", why=refusal)
+        return kept
+
+
+def _join(
+    config: AgentConfig, layout: Layout, address: str, token: tokens.Token | None
+) -> joining.Membership:
     if token is None:
         raise BadConfiguration(
             "an agent needs --token to join: the server's /var/lib/k3py/server/node-token, or one "

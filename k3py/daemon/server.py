@@ -75,6 +75,7 @@ def _serve(
     own = api.client("system:apiserver", ("system:masters",))
     bootstrap.prepare(
         own,
+        cluster_cidr=config.cluster_cidr,
         service_cidr=config.service_cidr,
         dns_ip=config.dns_ip,
         advertise=address,

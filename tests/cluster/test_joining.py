@@ -1,5 +1,9 @@
 """A machine becomes a node only with a valid token, and takes nobody else's name."""
 
+import contextlib
+import socket
+import ssl
+import threading
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 
@@ -32,6 +36,12 @@ def test_the_server_decides_whom_a_certificate_is_for():
 def test_a_wrong_token_is_refused(credential):
     with pytest.raises(errors.Unauthorized, match="k3py token create"):
         admission().admit(credential, asked("pi2"))
+
+
+def test_a_password_that_looks_like_a_bootstrap_token_was_refused():
+    made = admission(password="abcdef.0123456789abcdef")
+    for text in ("abcdef.0123456789abcdef", f"K10{'0' * 64}::server:abcdef.0123456789abcdef"):
+        assert made.admit(tokens.parse(text).credential, asked("pi2"))["cluster"]
 
 
 def test_a_bootstrap_token_is_accepted():
@@ -100,8 +110,15 @@ def test_a_membership_is_remembered_until_something_changes(tmp_path):
     assert remembered(server="https://other:6443") is None
     assert remembered(node="pi3") is None
     assert remembered(address="172.30.0.99") is None
-    assert remembered(now=NOW + certificates.LEAF_LIFE - certificates.RENEW_BEFORE) is None
+    assert not joining.is_due(joined, now=NOW)
+    due = NOW + certificates.LEAF_LIFE - certificates.RENEW_BEFORE
+    assert joining.is_due(joined, now=due + timedelta(hours=1))
+    # Until then it serves: the server may be away, or the token have expired.
+    assert remembered(now=due + timedelta(hours=1)) == joined
+    assert remembered(now=NOW + certificates.LEAF_LIFE) is None
     assert remembered(token=tokens.Token("00" * 32, "server:x")) is None
+    (tmp_path / "serving-kubelet.crt").write_bytes(b"cut off by a power fail")
+    assert remembered() is None
 
 
 @pytest.mark.parametrize("server", ["http://x:6443", "nonsense", "https://"])
@@ -115,6 +132,48 @@ def test_a_server_that_is_not_there_is_told_with_what_to_check(tmp_path):
         join("https://127.0.0.1:1", tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("life", "hosts", "told"),
+    [
+        (timedelta(days=-1), ("127.0.0.1",), "This machine's clock says 20"),
+        (timedelta(days=1), ("10.0.0.1",), "start it with --tls-san"),
+    ],
+)
+def test_a_certificate_that_does_not_fit_is_told_with_the_likely_reason(
+    tmp_path, life, hosts, told
+):
+    pair = pki.new_pair(SERVER_CA, name="server", hosts=hosts, now=NOW, life=life)
+    with answering(pair, tmp_path) as url, pytest.raises(joining.JoinRefused, match=told):
+        join(url, tmp_path)
+
+
+@contextlib.contextmanager
+def answering(pair, folder):
+    """A TLS server that tells its CA to the first and then is met with distrust."""
+    certificates.save(folder, "server", pair)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "server.crt", folder / "server.key")
+    ca = SERVER_CA.certificate
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(ca), ca)
+
+    def serve(listener):
+        for _ in range(2):
+            plain, _ = listener.accept()
+            with (
+                plain,
+                contextlib.suppress(OSError),
+                context.wrap_socket(plain, server_side=True) as client,
+            ):
+                client.recv(65536)
+                client.sendall(answer)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve, args=(listener,))
+        thread.start()
+        yield f"https://127.0.0.1:{listener.getsockname()[1]}"
+        thread.join(5)
+
+
 def join(server, tmp_path):
     return joining.join(
         server,
@@ -126,11 +185,11 @@ def join(server, tmp_path):
     )
 
 
-def admission(client=None):
+def admission(client=None, *, password="secret"):
     client = client or FakeClient()
     return joining.Admission(
         client,
-        password="secret",
+        password=password,
         bootstrap=tokens.BootstrapTokens(client, ""),
         server_ca=SERVER_CA,
         client_ca=CLIENT_CA,
