@@ -46,7 +46,7 @@ FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS = 0.5, 30.0
 # After a failed pull its status says so for a moment, and then that it is backing off.
 PULL_FAILED_SECONDS = 2.0
 # A process that will not die keeps its cgroup; what is left then is swept up later.
-TIDY_SECONDS, MOST_TIDYINGS = 0.2, 25
+TIDY_SECONDS, MOST_TIDYINGS = 0.5, 30
 _NEVER = timedelta(days=3650)
 
 log = Log("k3py.node.workers")
