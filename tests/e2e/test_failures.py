@@ -253,10 +253,10 @@ def leftovers(cluster, number):
     everywhere = cluster.get("pods", "-A", "--field-selector", f"spec.nodeName={node.name}")
     uids = {pod["metadata"]["uid"] for pod in everywhere}
     addresses = {pod["status"].get("podIP") for pod in everywhere}
-    links = {line.split()[-1] for line in lines(node, "ip -o link show type veth | cut -d: -f2")}
+    links = lines(node, "ip -o link show type veth | grep -v eth0")
     strange = []
     listed = json.loads(node.exec(*ENGINE, "ps", "--all", "--format", "json"))
-    owners = {c["Labels"].get("io.kubernetes.pod.uid") for c in listed or ()}
+    owners = {c["Labels"].get("io.k3py.pod.uid") for c in listed or ()}
     strange += [f"container of {uid}" for uid in owners - uids]
     for folder in ("/run/k3py/pods", "/var/lib/k3py/agent/pods"):
         found = set(lines(node, f"ls {folder} 2>/dev/null"))
