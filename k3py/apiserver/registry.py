@@ -128,10 +128,13 @@ class Registry:
             )
         return self.rewrite(request, lambda _: copy(body), part=_part(request))
 
-    def patch(self, request: Request) -> One:
-        """Kubernetes' four kinds of patch; an apply patch creates what is not there."""
+    def patch(self, request: Request, check_creation: Callable[[Request], None]) -> One:
+        """Kubernetes' four kinds of patch; an apply patch creates what is not there.
+
+        `check_creation` raises Forbidden for who may patch, but not create.
+        """
         if request.how == patching.APPLY:
-            return self._apply(request)
+            return self._apply(request, check_creation)
 
         def change(old: Object) -> Object:
             new = patching.patched(request, old)
@@ -140,7 +143,7 @@ class Registry:
 
         return self.rewrite(request, change, part=_part(request))
 
-    def _apply(self, request: Request) -> One:
+    def _apply(self, request: Request, check_creation: Callable[[Request], None]) -> One:
         patching.check_apply(request)
         for _ in range(_ATTEMPTS):
             try:
@@ -152,6 +155,7 @@ class Registry:
             except errors.NotFound:
                 if request.subresource or (request.body.get("metadata") or {}).get("uid"):
                     raise
+            check_creation(request)
             try:
                 return self._create(request, patching.applied(request, None, self._clock.now()))
             except Conflict:

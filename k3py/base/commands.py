@@ -5,10 +5,13 @@ import subprocess
 from collections.abc import Mapping, Sequence
 
 
+Process = subprocess.Popen[bytes]
+
+
 class CommandFailed(Exception):
     """A program ended with a code that is not 0, was not there, or took too long.
 
-    `argv`, `code` (127: not found, 124: too slow) and what it printed on standard error.
+    `argv`, `code` (127: not found, 126: not allowed, 124: too slow) and what it printed on standard error.
     """
 
     def __init__(self, argv: Sequence[str], code: int, stderr: str) -> None:
@@ -40,6 +43,8 @@ def run(
         )
     except FileNotFoundError as missing:
         raise CommandFailed(argv, 127, f"{argv[0]}: not found") from missing
+    except PermissionError as forbidden:
+        raise CommandFailed(argv, 126, f"{argv[0]}: may not be run") from forbidden
     except subprocess.TimeoutExpired as late:
         raise CommandFailed(argv, 124, f"no answer within {timeout:g} s") from late
     if done.returncode:
@@ -54,7 +59,7 @@ def start(
     session: bool = True,
     cwd: str | None = None,
     pass_fds: Sequence[int] = (),
-) -> "subprocess.Popen[bytes]":
+) -> Process:
     """A program that goes on running. `output`: a file descriptor for what it prints.
 
     With `session` it has a session of its own, so that a signal to us does not reach it.

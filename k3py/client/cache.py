@@ -79,21 +79,26 @@ class Cache:
             return Change(known and obj, None)
 
     def replace(self, objects: Objects, revision: int) -> Sequence[Change]:
-        """Hold exactly `objects`; what that changed."""
+        """Hold exactly `objects`; what that changed.
+
+        One that was deleted and made anew meanwhile is told of as that, not as changed. The
+        revision may be an earlier one: that of a server that was set back to a backup.
+        """
         with self._changed:
-            keys = {meta.key(obj) for obj in objects}
+            stay = set(map(_identity, objects))
             gone = [
                 old
                 for space in self._spaces.values()
                 for old in space.values()
-                if meta.key(old) not in keys
+                if _identity(old) not in stay
             ]
             changes = [Change(self._drop(meta.key(old)), None) for old in gone]
             for obj in objects:
                 old = self._insert(obj)
                 if old is None or meta.revision(old) != meta.revision(obj):
                     changes.append(Change(old, obj))
-            self._advance(revision)
+            self.revision = revision
+            self._changed.notify_all()
             return changes
 
     def advance(self, revision: int) -> None:
@@ -139,3 +144,7 @@ class Cache:
             found.pop(meta.key(obj), None)
             if not found:
                 index.pop(value, None)
+
+
+def _identity(obj: Object) -> tuple[Key, str]:
+    return meta.key(obj), obj["metadata"].get("uid", "")

@@ -2,7 +2,7 @@
 
 `event` only notes what is to be said and returns. `run` says it: it creates an Event the
 first time and raises the count of that one afterwards. An object that has more to say than
-a person can read loses what is over its allowance.
+a person can read loses what is over its allowance. While the API is away it is all kept.
 """
 
 import threading
@@ -27,6 +27,8 @@ _WAITING = 1024
 # Kubernetes' own allowance for what one component says of one object.
 _BURST, _SECONDS_EACH = 25, 300
 _MESSAGE_LENGTH = 1024
+AWAY_SECONDS = 10
+"""How long to wait for an API that does not answer."""
 log = Log("k3py.client.events")
 
 
@@ -113,22 +115,36 @@ class Recorder:
         while not stop.is_set():
             self._noted.wait()
             self._noted.clear()
-            self.flush()
+            if not self.flush():
+                self._clock.wait(stop, AWAY_SECONDS)
+                self._noted.set()
 
-    def flush(self) -> None:
-        """Write everything that was noted."""
+    def flush(self) -> bool:
+        """Write everything that was noted; False when the API is away and some of it waits."""
         while True:
             with self._lock:
                 if not self._waiting:
-                    return
+                    return True
                 saying = self._waiting.popitem(last=False)[0]
                 said = self._said[saying]
-                said.count, said.unsaid = said.count + said.unsaid, 0
+                more, said.unsaid = said.unsaid, 0
+                said.count += more
             try:
                 self._write(saying, said)
+            except (errors.ServiceUnavailable, errors.Timeout):
+                self._keep(saying, said, more)
+                return False
             except errors.ApiError as failure:
                 tell = log.debug if errors.is_namespace_terminating(failure) else log.warning
                 tell("event not written", reason=saying.reason, why=failure)
+
+    def _keep(self, saying: _Saying, said: _Said, more: int) -> None:
+        """It was not said after all: it is the next to be."""
+        with self._lock:
+            said.count, said.unsaid = max(0, said.count - more), said.unsaid + more
+            if self._said.get(saying) is said:
+                self._waiting[saying] = None
+                self._waiting.move_to_end(saying, last=False)
 
     def _write(self, saying: _Saying, said: _Said) -> None:
         if said.key is not None:

@@ -78,9 +78,13 @@ class Informer:
                 if not self._listed:
                     self._list()
                 self._follow_watch(stop)
-            except errors.Expired:
+            except (errors.Expired, errors.Gone):
                 self._listed = False
                 log.debug("revision expired, listing again", kind=self.kind.plural)
+            except errors.Timeout as failure:
+                # The server may never have heard of our revision: it was set back to a backup.
+                self._listed = False
+                self._note_failure(failure)
             except errors.ApiError as failure:
                 self._note_failure(failure)
             if not stop.is_set() and (seconds := self._backoff.next("")):

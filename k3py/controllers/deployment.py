@@ -15,7 +15,12 @@ from k3py.client.cached import CachedClient
 from k3py.client.events import NORMAL, WARNING, Recorder
 from k3py.client.informer import Informers
 from k3py.controllers import adoption, progress, rollout
-from k3py.controllers.controller import Controller, controllers_of
+from k3py.controllers.controller import (
+    BY_CONTROLLER,
+    Controller,
+    controllers_of,
+    is_namespace_terminating,
+)
 from k3py.controllers.rollout import Aim
 from k3py.kinds import DEPLOYMENT, POD, REPLICA_SET
 from k3py.kinds.apps import deployment as deployments
@@ -60,7 +65,7 @@ class DeploymentController(Controller):
         self._sets = informers.of(REPLICA_SET).cache
         self.attend(informers.of(POD), self._pod_changed)
         self._pods = informers.of(POD).cache
-        self._pods.add_index("controller", controllers_of)
+        self._pods.add_index(BY_CONTROLLER, controllers_of)
 
     def reconcile(self, key: Key) -> None:
         d = self.find(key)
@@ -145,7 +150,8 @@ class DeploymentController(Controller):
         except errors.AlreadyExists:
             return self._collided(at, rs)
         except errors.ApiError as refusal:
-            self._refused(at, rs, refusal)
+            if not is_namespace_terminating(refusal):  # then there is nobody left to tell
+                self._refused(at, rs, refusal)
             raise
         name, size = made["metadata"]["name"], made["spec"]["replicas"]
         if size:
@@ -246,7 +252,7 @@ class DeploymentController(Controller):
         return any(
             not pods.is_finished(pod)
             for rs in at.old
-            for pod in self._pods.by("controller", meta.uid(rs))
+            for pod in self._pods.by(BY_CONTROLLER, meta.uid(rs))
         ) or any(rs.get("status", {}).get("replicas", 0) for rs in at.old)
 
     # What it says.

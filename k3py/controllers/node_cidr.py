@@ -8,6 +8,7 @@ from ipaddress import IPv4Network
 
 from k3py.api import meta
 from k3py.api.objects import Key, Object
+from k3py.base import addresses
 from k3py.base.clock import Clock
 from k3py.client.cached import CachedClient
 from k3py.client.events import NORMAL, Recorder
@@ -42,7 +43,7 @@ class NodeCidrController(Controller):
         node = self.find(key)
         if node is None or nodes.pod_cidr(node) or meta.is_deleting(node):
             return
-        share = next(self._free(), None)
+        share = next(self._free(besides=meta.uid(node)), None)
         if share is None:
             text = f"Node {key.name} status is now: CIDRNotAvailable"
             self.recorder.event(NODE, node, NORMAL, "CIDRNotAvailable", text)
@@ -53,17 +54,16 @@ class NodeCidrController(Controller):
         self.client.patch(NODE, key, change)
         self.log.info("addresses given to node", node=key.name, cidr=share)
 
-    def _free(self) -> Iterator[str]:
-        """The ranges no node has, lowest first."""
-        taken = [IPv4Network(share) for share in self._taken()]
+    def _free(self, *, besides: str) -> Iterator[str]:
+        """The ranges no node but `besides` (a uid) has, lowest first."""
+        taken = [network for share in self._taken(besides) if (network := addresses.network(share))]
         for share in self._cluster.subnets(new_prefix=self._mask):
             if not any(share.overlaps(other) for other in taken):
                 yield str(share)
 
-    def _taken(self) -> set[str]:
+    def _taken(self, besides: str) -> set[str]:
         every: list[Object] = self._nodes.list()
         waiting = {meta.uid(node) for node in every if not nodes.pod_cidr(node)}
         self._given = {uid: share for uid, share in self._given.items() if uid in waiting}
-        return {share for node in every if (share := nodes.pod_cidr(node))} | {
-            *self._given.values()
-        }
+        given = {share for uid, share in self._given.items() if uid != besides}
+        return given | {share for node in every if (share := nodes.pod_cidr(node))}

@@ -20,7 +20,7 @@ from k3py.kinds import LEASE, NODE, POD
 from k3py.kinds.core import node as nodes
 from k3py.kinds.core import pod as pods
 
-GRACE_SECONDS = 40
+GRACE_SECONDS = 50  # Kubernetes has waited so long since 1.32; a lease is for 40
 _TOLD_BY_KUBELET = ("Ready", "MemoryPressure", "DiskPressure", "PIDPressure")
 
 

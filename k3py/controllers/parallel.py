@@ -1,6 +1,7 @@
 """Many calls at once: the store writes what comes together in one go."""
 
-import threading
+import contextlib
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -12,27 +13,33 @@ AT_ONCE = 16
 
 
 def each(items: Sequence[T], call: Callable[[T], object]) -> list[errors.ApiError]:
-    """`call` every item, several at a time; the refusals, in no order."""
+    """`call` every item, several at a time; the refusals, in no order.
+
+    What is no refusal but a fault is raised, once every item has had its turn.
+    """
     if len(items) <= 1:
         return [failure for item in items if (failure := _refusal(call, item))]
     refusals: list[errors.ApiError] = []
-    left = iter(items)
-    lock = threading.Lock()  # guards the two above
+    faults: list[Exception] = []
+    left = deque(items)
 
     def work() -> None:
-        while True:
-            with lock:
-                try:
-                    item = next(left)
-                except StopIteration:
-                    return
+        with contextlib.suppress(IndexError):  # none is left
+            while True:
+                attempt(left.popleft())
+
+    def attempt(item: T) -> None:
+        try:
             if failure := _refusal(call, item):
-                with lock:
-                    refusals.append(failure)
+                refusals.append(failure)
+        except Exception as fault:
+            faults.append(fault)
 
     workers = [threads.spawn("parallel", work) for _ in range(min(AT_ONCE, len(items)))]
     for worker in workers:
         worker.join()
+    if faults:
+        raise faults[0]
     return refusals
 
 

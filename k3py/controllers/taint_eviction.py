@@ -1,9 +1,13 @@
-"""Taints that make pods leave: NoExecute, at once or after as long as the pod tolerates it."""
+"""Taints that make pods leave: NoExecute, at once or after as long as the pod tolerates it.
+
+How long is counted by our own clock from when the taint is first seen here, as Kubernetes
+does: a time of day that is put right, or a server that was off, moves no pod too early.
+"""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from typing import NamedTuple
 
-from k3py.api import conditions, errors, meta, times
+from k3py.api import conditions, errors, meta
 from k3py.api.objects import Key, Object, Objects
 from k3py.base.clock import Clock
 from k3py.client.cached import CachedClient
@@ -19,6 +23,13 @@ from k3py.kinds.core import taints
 _MESSAGE = "Taint manager: deleting due to NoExecute taint"
 
 
+class _Doomed(NamedTuple):
+    """A pod that will have to leave, and since when it is known."""
+
+    uid: str
+    since: float
+
+
 class TaintEvictionController(Loop[Key]):
     workers = 2
 
@@ -26,7 +37,7 @@ class TaintEvictionController(Loop[Key]):
         self, client: CachedClient, informers: Informers, recorder: Recorder, clock: Clock
     ) -> None:
         super().__init__(client, informers, recorder, clock)
-        self._doomed: set[Key] = set()
+        self._doomed: dict[Key, _Doomed] = {}
         self._nodes = informers.of(NODE).cache
         self._pods = informers.of(POD).cache
         self._pods_on = pods_by_node(informers)
@@ -36,19 +47,21 @@ class TaintEvictionController(Loop[Key]):
     def reconcile(self, key: Key) -> None:
         pod = self._pods.get(key)
         if pod is None or meta.is_deleting(pod):
-            self._doomed.discard(key)
+            self._doomed.pop(key, None)
             return
         node = self._nodes.get(Key("", pods.node_name(pod)))
-        when = leaving_time(pod, _evicting(node)) if node else None
-        if when is None:
-            if key in self._doomed:
-                self._doomed.discard(key)
+        seconds = patience(pod, _evicting(node)) if node else None
+        if seconds is None:
+            if self._doomed.pop(key, None):
                 self._tell(pod, f"Cancelling deletion of Pod {key}")
             return
-        self._doomed.add(key)
-        seconds = (when - self.clock.now()) / timedelta(seconds=1)
-        if seconds > 0:
-            self.queue.add_after(key, seconds)
+        now = self.clock.monotonic()
+        doomed = self._doomed.get(key)
+        if doomed is None or doomed.uid != meta.uid(pod):
+            doomed = self._doomed[key] = _Doomed(meta.uid(pod), now)
+        left = doomed.since + seconds - now
+        if left > 0:
+            self.queue.add_after(key, left)
         else:
             self._evict(pod)
 
@@ -89,26 +102,21 @@ class TaintEvictionController(Loop[Key]):
             self.queue.add(meta.key(pod))
 
 
-def leaving_time(pod: Object, evicting: Sequence[Object]) -> datetime | None:
-    """When `pod` must have left a node with these taints; None when it may stay.
+def patience(pod: Object, evicting: Sequence[Object]) -> float | None:
+    """For how many seconds `pod` may stay on a node with these taints; None: for ever.
 
     Of the tolerations for a taint the most patient does not help: the shortest counts, and so
     it does of several taints (Kubernetes' rule).
     """
     tolerations = pod["spec"].get("tolerations") or ()
-    times_: list[datetime] = []
+    limits: list[float] = []
     for taint in evicting:
-        since = times.parse(taint["timeAdded"]) if taint.get("timeAdded") else _LONG_AGO
         patient = [t for t in tolerations if taints.tolerates(t, taint)]
         if not patient:
-            return _LONG_AGO
-        limits = [t["tolerationSeconds"] for t in patient if t.get("tolerationSeconds") is not None]
-        if limits:
-            times_.append(since + timedelta(seconds=max(0, min(limits))))
-    return min(times_, default=None)
-
-
-_LONG_AGO = times.parse("2000-01-01T00:00:00Z")
+            return 0
+        found = [t["tolerationSeconds"] for t in patient if t.get("tolerationSeconds") is not None]
+        limits += [max(0, min(found))] if found else []
+    return min(limits, default=None)
 
 
 def _evicting(node: Object) -> Objects:

@@ -26,8 +26,9 @@ def run(config: AgentConfig) -> None:
     if not config.server:
         raise BadConfiguration("an agent needs --server https://IP:6443 (or K3PY_URL)")
     layout = Layout(data=config.data)
-    preflight.check_agent(data=layout.data)
+    preflight.check_root()
     processes.claim(layout.agent_pid, arguments(config))
+    preflight.check_agent(data=layout.data)
     address = host.node_ip(config.node_ip, config.flannel_iface)
     membership = _membership(config, layout, address)
     log.info("agent starts", version=__version__, node=config.name, address=address)

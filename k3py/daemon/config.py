@@ -6,23 +6,60 @@ Flags, K3PY_* variables, config.yaml keys and the documentation all derive from 
 import ipaddress
 import re
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from k3py.api import labels, names
+from k3py.base import addresses
 from k3py.daemon.options import BadConfiguration, option
 
+_URL = re.compile(r"https://[^/\s]+/?")
 EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 
 
-def _network(text: str) -> str:
-    if text.partition("/")[2] == "":
-        raise ValueError(f"must be a network like 10.42.0.0/16, not {text!r}")
-    return str(ipaddress.IPv4Network(text))
+def _network(longest: int) -> Callable[[str], str]:
+    """A check for IPv4 networks of which at most `longest` bits are fixed."""
+
+    def check(text: str) -> str:
+        found = addresses.network(text) if "/" in text else None
+        if found is None:
+            raise ValueError(f"must be a network like 10.42.0.0/16, not {text!r}")
+        if found.prefixlen > longest:
+            raise ValueError(f"{text} is too small: it must be /{longest} or larger")
+        return str(found)
+
+    return check
 
 
 def _address(text: str) -> str:
-    return str(ipaddress.ip_address(text)) if text else ""
+    try:
+        return str(ipaddress.ip_address(text)) if text else ""
+    except ValueError:
+        raise ValueError(f"must be an address like 192.168.1.10, not {text!r}") from None
+
+
+def _domain(text: str) -> str:
+    text = text.lower()
+    if problem := names.subdomain_problem(text):
+        raise ValueError(f"{text!r} cannot be a domain: {problem}")
+    return text
+
+
+def _served_names(items: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(_served_name(item) for item in items)
+
+
+def _served_name(text: str) -> str:
+    """An address or a name (perhaps of a whole domain), as certificates spell it."""
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        pass
+    if names.subdomain_problem(text.lower().removeprefix("*.")):
+        raise ValueError(f"must be a name or an address, not {text!r}")
+    return text.lower()
 
 
 def _node_name(text: str) -> str:
@@ -33,9 +70,17 @@ def _node_name(text: str) -> str:
 
 
 def _url(text: str) -> str:
-    if text and not re.fullmatch(r"https://[^/\s]+/?", text):
+    if text and not _is_server(text):
         raise ValueError(f"must be like https://192.168.1.10:6443, not {text!r}")
     return text.rstrip("/")
+
+
+def _is_server(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return bool(parts.hostname) and parts.port != 0 and bool(_URL.fullmatch(text))
+    except ValueError:  # no port
+        return False
 
 
 def _labels(items: tuple[str, ...]) -> tuple[str, ...]:
@@ -102,8 +147,14 @@ class AgentConfig:
 
     @property
     def name(self) -> str:
-        """The node's name, once and for all."""
-        return self.node_name or socket.gethostname().split(".")[0].lower()
+        """The node's name, once and for all. Raises BadConfiguration."""
+        name = self.node_name or socket.gethostname().split(".")[0].lower()
+        if problem := names.subdomain_problem(name):
+            raise BadConfiguration(
+                f"this machine is called {name!r}, which cannot be a node's name ({problem}): "
+                "give it another with --node-name"
+            )
+        return name
 
     def token_text(self) -> str:
         """The token, from --token-file if given, else --token. Raises BadConfiguration."""
@@ -124,19 +175,32 @@ class ServerConfig(AgentConfig):
     advertise_address: str = option(
         "", "The address the API is reached at (default: node-ip).", check=_address
     )
-    tls_san: tuple[str, ...] = option((), "Another name or address the API is reached by.")
-    cluster_cidr: str = option("10.42.0.0/16", "The pods' network.", check=_network)
-    service_cidr: str = option("10.43.0.0/16", "The Services' network.", check=_network)
+    tls_san: tuple[str, ...] = option(
+        (), "Another name or address the API is reached by.", check=_served_names
+    )
+    cluster_cidr: str = option("10.42.0.0/16", "The pods' network.", check=_network(24))
+    service_cidr: str = option("10.43.0.0/16", "The Services' network.", check=_network(28))
     service_node_port_range: str = option("30000-32767", "NodePorts.", check=_port_range)
     cluster_dns: str = option(
         "", "The DNS server's address (default: the tenth of service-cidr).", check=_address
     )
-    cluster_domain: str = option("cluster.local", "The domain of the cluster's names.")
+    cluster_domain: str = option(
+        "cluster.local", "The domain of the cluster's names.", check=_domain
+    )
     write_kubeconfig: str = option(
         "/etc/k3py/k3py.yaml", "Where to write the kubeconfig.", short="o", metavar="FILE"
     )
     write_kubeconfig_mode: str = option("600", "That file's mode.", check=_mode)
     disable_agent: bool = option(False, "Run no pods on this machine.")
+
+    def __post_init__(self) -> None:
+        pods, services = map(ipaddress.IPv4Network, (self.cluster_cidr, self.service_cidr))
+        if pods.overlaps(services):
+            raise BadConfiguration(
+                f"cluster-cidr {pods} and service-cidr {services} overlap: give them apart"
+            )
+        if ipaddress.ip_address(self.dns_ip) not in services:
+            raise BadConfiguration(f"cluster-dns {self.dns_ip} is not in service-cidr {services}")
 
     @property
     def dns_ip(self) -> str:

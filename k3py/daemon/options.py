@@ -158,7 +158,10 @@ def _typed(value: Any, like: Any) -> Any:
     if isinstance(like, int):
         if isinstance(value, bool):
             raise ValueError(f"must be a number, not {value!r}")
-        return int(value)
+        try:
+            return int(value)
+        except (TypeError, ValueError):
+            raise ValueError(f"must be a number, not {value!r}") from None
     if isinstance(value, dict | list | tuple):
         raise ValueError("takes one value, not several")
     return type(like)(value)

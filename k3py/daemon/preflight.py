@@ -1,5 +1,6 @@
 """What must be true of a machine before k3py starts on it, each with how to mend it."""
 
+import errno
 import os
 import shutil
 import socket
@@ -11,6 +12,7 @@ from k3py.base import commands
 
 CGROUP = Path("/sys/fs/cgroup")
 _TOO_FULL = 64 << 20
+_KUBELET_PORT = 10250
 
 
 class Obstacle(NamedTuple):
@@ -31,15 +33,25 @@ class NotReady(Exception):
         self.obstacles = obstacles
 
 
-def check_server(*, address: str, port: int, data: Path) -> None:
-    """Raises NotReady when the control plane cannot run here."""
-    _raise([*_root(), *_port_taken(address, port), *_disk(data)])
+def check_root() -> None:
+    """Raises NotReady when this is not root: nothing else can be told then."""
+    _raise(list(_root()))
 
 
-def check_agent(*, data: Path, port: int = 10250) -> None:
+def check_server(*, address: str, port: int, data: Path, runs_pods: bool) -> None:
+    """Raises NotReady when the control plane cannot run here, or the pods beside it.
+
+    Of the latter what is quickly seen: the agent looks at the rest when it starts.
+    """
+    beside = [*_programs(), *_cgroups()] if runs_pods else []
+    _raise([*_port_taken(address, port), *_disk(data), *beside])
+
+
+def check_agent(*, data: Path, port: int = _KUBELET_PORT) -> None:
     """Raises NotReady when pods cannot run here."""
-    root = list(_root())
-    _raise(root or [*_programs(), *_cgroups(), *_kernel(), *_port_taken("", port), *_disk(data)])
+    programs = list(_programs())
+    kernel = [] if programs else list(_kernel())  # is asked by means of them
+    _raise([*programs, *_cgroups(), *kernel, *_port_taken("", port), *_disk(data)])
 
 
 def _raise(obstacles: list[Obstacle]) -> None:
@@ -53,7 +65,13 @@ def _root() -> Iterator[Obstacle]:
 
 
 def _programs() -> Iterator[Obstacle]:
-    packages = {"podman": "podman", "crun": "crun", "nft": "nftables", "conmon": "conmon"}
+    packages = {
+        "podman": "podman",
+        "crun": "crun",
+        "nft": "nftables",
+        "conmon": "conmon",
+        "ip": "iproute2",
+    }
     path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin:/usr/libexec/podman:/usr/lib/podman"
     missing = [package for name, package in packages.items() if not shutil.which(name, path=path)]
     if missing:
@@ -102,15 +120,23 @@ def _kernel() -> Iterator[Obstacle]:
 
 
 def _port_taken(address: str, port: int) -> Iterator[Obstacle]:
-    with socket.socket() as probe:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((address, port))
-        except OSError as taken:
+        except OSError as failure:
+            if failure.errno == errno.EADDRNOTAVAIL:
+                yield Obstacle(
+                    f"{address} is not an address of this machine",
+                    "Give --bind-address one that it has, or leave it out to listen on all",
+                )
+                return
+            fix = "Stop what uses it"
+            if port != _KUBELET_PORT:
+                fix += ", or choose another with --https-listen-port"
             yield Obstacle(
-                f"TCP port {port} cannot be listened on: {taken.strerror}{_holder(port)}",
-                "Stop what uses it"
-                + (", or choose another with --https-listen-port" if port == 6443 else ""),
+                f"TCP port {port} cannot be listened on: {failure.strerror}{_holder(port)}", fix
             )
 
 

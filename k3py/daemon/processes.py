@@ -14,12 +14,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from k3py import __version__
+from k3py.base import clock as clocks
 from k3py.base import commands, threads
 from k3py.base.backoff import Backoff
 from k3py.base.clock import SYSTEM, Clock
 from k3py.base.log import Log
 
 log = Log("k3py.daemon")
+_TRIES, _PAUSE_SECONDS = 20, 0.05
 
 
 class AlreadyRunning(Exception):
@@ -29,6 +32,7 @@ class AlreadyRunning(Exception):
 class Running(NamedTuple):
     pid: int
     argv: tuple[str, ...]
+    version: str = ""
 
 
 def claim(path: Path, argv: Sequence[str]) -> None:
@@ -36,16 +40,13 @@ def claim(path: Path, argv: Sequence[str]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+        _lock(handle, path)
+    except BaseException:
         os.close(handle)
-        holder = running(path)
-        raise AlreadyRunning(
-            f"it is already running here, as process {holder.pid if holder else 'unknown'}. "
-            "See: k3py status"
-        ) from None
+        raise
     os.ftruncate(handle, 0)
-    os.write(handle, f"{os.getpid()}\n{json.dumps(list(argv))}\n".encode())
+    about = {"pid": os.getpid(), "version": __version__, "argv": list(argv)}
+    os.write(handle, json.dumps(about).encode())
     # Kept open on purpose: the kernel frees the lock when this process ends, however it ends.
 
 
@@ -56,11 +57,29 @@ def running(path: Path) -> Running | None:
             try:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:
-                pid, argv = file.read().splitlines()
-                return Running(int(pid), tuple(json.loads(argv)))
-    except (FileNotFoundError, ValueError):
+                content = json.load(file)
+                version = str(content.get("version", ""))
+                return Running(int(content["pid"]), tuple(content["argv"]), version)
+    except (FileNotFoundError, ValueError, KeyError):
         pass
     return None
+
+
+def _lock(handle: int, path: Path) -> None:
+    """Whoever asks `running` holds the lock for a moment, too: that is waited for."""
+    for _ in range(_TRIES):
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if holder := running(path):
+                raise AlreadyRunning(
+                    f"the {path.stem} is already running here, as process {holder.pid}. "
+                    "See: k3py status"
+                ) from None
+            clocks.sleep(_PAUSE_SECONDS)
+        else:
+            return
+    raise AlreadyRunning(f"{path} is locked by another process. See: k3py status")
 
 
 def terminate(path: Path, *, seconds: float) -> bool:
@@ -91,61 +110,71 @@ def executable() -> tuple[str, ...]:
 class Child:
     """The node agent beside a server: started, watched, and started again when it ends.
 
-    An agent that outlived an earlier server is adopted when it runs with the same arguments,
-    and replaced when it does not.
+    An agent that outlived an earlier server is adopted when it is of the same version and
+    runs with the same arguments, and replaced when it does not.
     """
 
-    def __init__(self, argv: Sequence[str], pid_file: Path, clock: Clock = SYSTEM) -> None:
+    def __init__(
+        self,
+        argv: Sequence[str],
+        pid_file: Path,
+        *,
+        program: Sequence[str] = (),
+        clock: Clock = SYSTEM,
+    ) -> None:
         self._argv, self._pid_file, self._clock = tuple(argv), pid_file, clock
+        self._program = tuple(program) or executable()
         self._backoff: Backoff[str] = Backoff(0.5, 30)
+        self._woken = os.eventfd(0, os.EFD_CLOEXEC)
+        self.process: commands.Process | None = None  # none while one is adopted
 
     def run(self, stop: threads.Stop) -> None:
+        """Until `stop` is set and `wake` was called; the agent lives on."""
         while not stop.is_set():
-            pid = self._adopted() or self._started()
             begun = self._clock.monotonic()
-            if _watch(pid, stop):
+            pid = self._adopted()
+            if not (self._watched(pid) if pid else self._started()):
                 return
             if self._clock.monotonic() - begun > 60:
                 self._backoff.forget("agent")
             delay = self._backoff.next("agent")
-            log.warning("the node agent ended, starting it again", pid=pid, after=f"{delay:g}s")
+            log.warning("the node agent ended, starting it again", after=f"{delay:g}s")
             self._clock.wait(stop, delay)
 
-    def stop(self) -> None:
-        """End the agent; its containers run on."""
-        terminate(self._pid_file, seconds=10)
+    def wake(self) -> None:
+        """Let `run` look whether it should stop."""
+        os.eventfd_write(self._woken, 1)
 
     def _adopted(self) -> int | None:
         holder = running(self._pid_file)
         if holder is None:
             return None
-        if holder.argv == self._argv:
+        if (holder.version, holder.argv) == (__version__, self._argv):
             log.info("node agent adopted", pid=holder.pid)
             return holder.pid
+        log.info("node agent is replaced", pid=holder.pid, version=holder.version)
         terminate(self._pid_file, seconds=10)
         return None
 
-    def _started(self) -> int:
-        process = commands.start(*executable(), *self._argv, output=2)
-        log.info("node agent started", pid=process.pid)
-        return process.pid
+    def _started(self) -> bool:
+        self.process = commands.start(*self._program, *self._argv, output=2)
+        log.info("node agent started", pid=self.process.pid)
+        ended = self._watched(self.process.pid)
+        if ended:
+            self.process.wait()
+        return ended
 
-
-def _watch(pid: int, stop: threads.Stop) -> bool:
-    """Wait for the process to end (False) or for `stop` (True)."""
-    try:
-        handle = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return False
-    try:
-        while not stop.is_set():
-            if _ended(handle, 2):
-                with contextlib.suppress(ChildProcessError):
-                    os.waitpid(pid, os.WNOHANG)
-                return False
-        return True
-    finally:
-        os.close(handle)
+    def _watched(self, pid: int) -> bool:
+        """Wait for the process to end; False when `wake` was called before."""
+        try:
+            handle = os.pidfd_open(pid)
+        except ProcessLookupError:
+            return True
+        try:
+            ready, _, _ = select.select([handle, self._woken], [], [])
+            return self._woken not in ready
+        finally:
+            os.close(handle)
 
 
 def _ended(handle: int, seconds: float) -> bool:

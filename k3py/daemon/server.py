@@ -8,6 +8,7 @@ from typing import Any
 import flask
 
 from k3py import __version__
+from k3py.api import errors
 from k3py.apiserver.server import ApiServer
 from k3py.base import files, pki, systemd, threads
 from k3py.base import log as logs
@@ -29,10 +30,14 @@ def run(config: ServerConfig) -> None:
     """Be a cluster's server until told to stop. Raises what the command line tells the user."""
     logs.configure(debug=config.debug)
     layout = Layout(data=config.data)
-    preflight.check_server(
-        address=config.bind_address, port=config.https_listen_port, data=layout.data
-    )
+    preflight.check_root()
     processes.claim(layout.server_pid, ("server",))
+    preflight.check_server(
+        address=config.bind_address,
+        port=config.https_listen_port,
+        data=layout.data,
+        runs_pods=not config.disable_agent,
+    )
     address = config.advertise_address or host.node_ip(config.node_ip, config.flannel_iface)
     log.info("server starts", version=__version__, address=address)
     group = threads.Group("server")
@@ -132,7 +137,7 @@ def _start_agent(config: ServerConfig, layout: Layout, group: threads.Group) -> 
         }
     )
     child = processes.Child(agent.arguments(own), layout.agent_pid)
-    group.start("agent", child.run)
+    group.start("agent", child.run, wake=child.wake)
 
 
 def _start_components(
@@ -184,8 +189,6 @@ class _Joins:
         return flask.Response(self._server_ca, mimetype="application/x-pem-file")
 
     def join(self, request: flask.Request) -> Any:
-        from k3py.api import errors
-
         if self.admission is None:
             raise errors.ServiceUnavailable("the server has only just started; try again")
         if request.method != "POST":
@@ -209,4 +212,7 @@ def _write_kubeconfig(config: ServerConfig, certs: certificates.ServerCertificat
 
 def _sweep(bootstrap_tokens: tokens.BootstrapTokens, stop: threads.Stop) -> None:
     while not SYSTEM.wait(stop, _TOKEN_SWEEP_SECONDS):
-        bootstrap_tokens.remove_expired(now=SYSTEM.now())
+        try:
+            bootstrap_tokens.remove_expired(now=SYSTEM.now())
+        except errors.ApiError as failure:
+            log.warning("expired tokens not removed, will retry", why=failure)

@@ -45,7 +45,11 @@ class Scheduler:
         self._nodes.wait_synced(_SYNC_SECONDS)
         self._pods.wait_synced(_SYNC_SECONDS)
         while (key := self._backlog.take()) is not None:
-            self.schedule(key)
+            try:
+                self.schedule(key)
+            except Exception:  # one pod that nobody foresaw must not keep the others waiting
+                log.exception("pod not scheduled, will retry", pod=key)
+                self._backlog.retry(key)
 
     def schedule(self, key: Key) -> None:
         """Find a node for one pod and bind it there, or say why there is none."""
@@ -53,6 +57,8 @@ class Scheduler:
         if pod is None or not _wants_node(pod):
             self._backlog.remove(key)
             return
+        if self._snapshot.is_promised(meta.uid(pod)):
+            return  # it is being bound
         info = PodInfo.of(pod)
         try:
             node = place(info, self._snapshot.nodes(), plugins.FILTERS, plugins.SCORES)
@@ -73,12 +79,11 @@ class Scheduler:
         try:
             self._client.create_at(kinds.POD, info.key, "binding", binding)
         except errors.ApiError as failure:
+            # Whoever has the name now, if anybody, is tried in the next round.
             self._snapshot.forget(info.uid)
-            if isinstance(failure, errors.NotFound):
-                self._backlog.remove(info.key)
-                return
-            log.warning("pod not bound, will retry", pod=info.key, node=node, why=failure)
             self._backlog.retry(info.key)
+            if not isinstance(failure, errors.NotFound):
+                log.warning("pod not bound, will retry", pod=info.key, node=node, why=failure)
             return
         message = f"Successfully assigned {info.key} to {node}"
         self._recorder.event(kinds.POD, pod, NORMAL, "Scheduled", message)

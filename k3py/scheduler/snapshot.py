@@ -54,6 +54,11 @@ class Snapshot:
         with self._lock:
             self._put(pod, node)
 
+    def is_promised(self, uid: str) -> bool:
+        """Whether the pod counts on a node."""
+        with self._lock:
+            return uid in self._places or uid in self._homeless
+
     def forget(self, uid: str) -> None:
         """The promise was not kept."""
         with self._lock:

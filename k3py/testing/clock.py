@@ -31,3 +31,7 @@ class FakeClock:
 
     def advance(self, seconds: float) -> None:
         self._passed += seconds
+
+    def put_right(self, seconds: float) -> None:
+        """Move the time of day alone, as a time server does."""
+        self._start += timedelta(seconds=seconds)

@@ -109,6 +109,20 @@ def test_a_refused_event_harms_nobody():
     assert [event["message"] for event in client.all(kinds.EVENT)] == ["two"]
 
 
+def test_what_was_said_while_the_api_was_away_was_lost():
+    client, recorder = recording()
+    for _ in range(2):
+        client.refuse("create Event", errors.ServiceUnavailable("no answer"))
+        recorder.event(kinds.POD, POD, NORMAL, "Started", "again")
+        assert not recorder.flush()
+    recorder.event(kinds.POD, POD, NORMAL, "Killing", "another")
+    assert recorder.flush()
+    assert [(e["reason"], e["count"]) for e in client.all(kinds.EVENT)] == [
+        ("Started", 2),
+        ("Killing", 1),
+    ]
+
+
 def test_running_writes_what_is_noted_and_stops():
     client, recorder = recording()
     stop = threading.Event()

@@ -86,6 +86,35 @@ def test_an_expired_revision_makes_it_list_again_and_tell_the_difference(followi
         assert told == [(None, "a"), (None, "b"), ("a", None), (None, "c")]
 
 
+def test_a_namesake_found_when_listing_again_was_told_as_a_change():
+    """Who counts by uid (the scheduler, the garbage collector) then kept the old one for ever."""
+    informer = Informer(FakeClient(), kinds.CONFIG_MAP)
+    informer.replace([known("a", "one", 1)], 1)
+    told = []
+    informer.subscribe(lambda old, new: told.append((uid(old), uid(new))))
+    informer.replace([known("a", "two", 5)], 5)
+    assert told == [(None, "one"), ("one", None), (None, "two")]
+
+
+def test_a_server_set_back_to_a_backup_was_never_followed_again(following):
+    """Its revisions are lower than those we know; it refuses to watch from one it never had."""
+
+    class SetBack(FakeClient):
+        def watch(self, kind, namespace="", *, since, **more):
+            if since > self.revision:
+                raise errors.Timeout(f"Too large resource version: {since}")
+            return super().watch(kind, namespace, since=since, **more)
+
+    informer = Informer(SetBack((kinds.CONFIG_MAP, settings("a"))), kinds.CONFIG_MAP)
+    informer.replace([known("b", "b", 900)], 1000)
+    synced = threading.Event()
+    informer.subscribe(lambda old, new: new and name(new) == "a" and synced.set())
+    following(informer)
+    assert synced.wait(5)
+    assert names(informer) == ["a"]
+    assert informer.cache.revision == 1
+
+
 def test_a_server_that_refuses_is_asked_again(following):
     class Starting(FakeClient):
         asked = 0
@@ -204,6 +233,11 @@ def settings(name_, namespace="home", **content):
     return {"metadata": about, "data": content}
 
 
+def known(name_, uid_, revision):
+    obj = settings(name_)
+    return obj | {"metadata": obj["metadata"] | {"uid": uid_, "resourceVersion": str(revision)}}
+
+
 def bookmark(revision):
     from k3py.api.objects import Event
 
@@ -212,6 +246,10 @@ def bookmark(revision):
 
 def name(obj):
     return obj and obj["metadata"]["name"]
+
+
+def uid(obj):
+    return obj and obj["metadata"]["uid"]
 
 
 def data(obj):

@@ -24,6 +24,7 @@ def lab():
     with lab_named("test-install") as lab:
         lab.up(2, internet=True, start_k3py=False)
         for node in lab.nodes:
+            node.exec("rmdir", "/etc/k3py")  # a lab's node has its own, empty, from the start
             target = node.folder / "root/root/checkout"
             target.mkdir()
             for part in PARTS:

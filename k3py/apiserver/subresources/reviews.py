@@ -7,7 +7,7 @@ import orjson
 from k3py.api import errors
 from k3py.api.objects import Object
 from k3py.apiserver import patching
-from k3py.apiserver.authn.serviceaccounts import ServiceAccounts
+from k3py.apiserver.authn.serviceaccounts import Reviewed, ServiceAccounts
 from k3py.apiserver.authz import Attributes, Authorizer
 from k3py.apiserver.authz.rbac import Rbac, Rule
 from k3py.apiserver.request import MASTERS, One, Request, User
@@ -38,12 +38,18 @@ class Reviews:
         spec = _spec(request)
         token = spec.get("token") or ""
         audiences = spec.get("audiences") or [self._accounts.audience]
-        user = self._accounts.reviewed(token, audiences)
-        if user is None and self._accounts.audience in audiences:
+        own = self._accounts.audience
+        found = self._accounts.reviewed(token, audiences)
+        if found is None and own in audiences:
             user = next(filter(None, (verify(token) for verify in self._others)), None)
-        if user is None:
+            found = Reviewed(user, [own]) if user else None
+        if found is None:
             return _answer(request, spec, {"user": {}, "error": "invalid bearer token"})
-        status = {"authenticated": True, "user": _user_info(user), "audiences": audiences}
+        status = {
+            "authenticated": True,
+            "user": _user_info(found.user),
+            "audiences": found.audiences,
+        }
         return _answer(request, spec, status)
 
     def whoami(self, request: Request) -> One:

@@ -26,7 +26,7 @@ class TaintToleration:
     def filter(self, pod: PodInfo, node: NodeInfo, nodes: Sequence[NodeInfo]) -> str | None:
         for taint in node.taints:
             if taint["effect"] in FORBIDDING and not _is_tolerated(taint, pod):
-                return f"node(s) had untolerated taint {{{taint['key']}: {taint.get('value', '')}}}"
+                return "node(s) had untolerated taint(s)"
         return None
 
     def score(self, pod: PodInfo, node: NodeInfo, nodes: Sequence[NodeInfo]) -> float:
