@@ -139,7 +139,11 @@ def test_killing_server_and_agents_twenty_times_loses_and_restarts_nothing(clust
         for _ in range(KILLS):
             number, role = chance.choice([(1, "server"), (1, "server"), (1, "agent"), (2, "agent")])
             node = cluster.node(number)
-            node.exec("kill", "-9", cluster.wait_for(lambda n=node, r=role: pid(n, r), seconds=30))
+            node.exec(
+                "kill",
+                "-9",
+                cluster.wait_for(lambda n=node, r=role: pid(n, r), what=f"a new {role}"),
+            )
             time.sleep(chance.uniform(0.2, 4))
         cluster.wait_for(lambda: all_ready(cluster), seconds=60, what="both nodes Ready")
         count = len(writer.acknowledged)
@@ -223,7 +227,8 @@ def containers(cluster):
 
 def pid(node, role):
     """The process of a role on a node. Raises LookupError while there is none."""
-    found = node.exec("sh", "-c", f"head -1 /run/k3py/{role}.pid 2>/dev/null; true").strip()
+    script = f"grep -o '[0-9]*' /run/k3py/{role}.pid 2>/dev/null | head -1"
+    found = node.exec("sh", "-c", script).strip()
     argv = node.exec("sh", "-c", f"tr '\\0' ' ' </proc/{found}/cmdline 2>/dev/null; true")
     if not found or f" {role} " not in f"{argv} ":
         raise LookupError(role)
