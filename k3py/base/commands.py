@@ -4,14 +4,14 @@ import os
 import subprocess
 from collections.abc import Mapping, Sequence
 
-
 Process = subprocess.Popen[bytes]
 
 
 class CommandFailed(Exception):
     """A program ended with a code that is not 0, was not there, or took too long.
 
-    `argv`, `code` (127: not found, 126: not allowed, 124: too slow) and what it printed on standard error.
+    `argv`, `code` (127: not found, 126: not allowed, 124: too slow) and what it printed on
+    standard error.
     """
 
     def __init__(self, argv: Sequence[str], code: int, stderr: str) -> None:

@@ -186,11 +186,5 @@ def pods_by_node(informers: Informers) -> Callable[[str], Objects]:
     return lambda name: cache.by(BY_NODE, name)
 
 
-def is_namespace_terminating(refusal: errors.ApiError) -> bool:
-    """Whether a creation was refused because its namespace is being deleted."""
-    causes = refusal.details.get("causes") or ()
-    return any(cause.get("reason") == "NamespaceTerminating" for cause in causes)
-
-
 def _nobody(namespace: str) -> str:
     return f"nobody in {namespace}"
