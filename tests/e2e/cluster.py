@@ -167,6 +167,26 @@ class Cluster:
         finally:
             it.close()
 
+    def agent(self, node: Node) -> list[str]:
+        """The arguments, but for the token, with which a machine joins."""
+        return [
+            "agent",
+            "--server",
+            f"https://{self.node(1).address}:6443",
+            "--node-name",
+            node.name,
+        ]
+
+    def join(self, node: Node, token: str) -> None:
+        """Make a machine one of the cluster's nodes, until it is switched off."""
+        background = 'setsid "$@" </dev/null >/var/log/k3py.log 2>&1 &'
+        node.exec("sh", "-c", background, "sh", "k3py", *self.agent(node), "--token", token)
+        self.wait_for(
+            lambda: condition(self.get("node", node.name), "Ready") == "True",
+            seconds=30,
+            what=f"{node.name} Ready",
+        )
+
     def http(
         self,
         method: str,

@@ -9,6 +9,7 @@ import pytest
 from k3py.base import commands
 from tests.e2e import objects
 from tests.e2e.cluster import Connection, manifest
+from tests.images import python
 
 pytestmark = pytest.mark.cluster
 MEBIBYTE = 1 << 20
@@ -295,7 +296,7 @@ def test_an_unprivileged_user_cannot_make_himself_more(cluster):
     cluster.kubectl("create", "rolebinding", "m", "--role=small", "--user=mallory")
     said = cluster.refusal("create", "role", "big", "--verb=*", "--resource=secrets", *as_user)
     assert "attempting to grant RBAC permissions not currently held" in said
-    assert "Forbidden" in cluster.refusal(
+    assert "attempting to grant RBAC permissions not currently held" in cluster.refusal(
         "create", "rolebinding", "b", "--clusterrole=cluster-admin", "--user=mallory", *as_user
     )
     assert "Forbidden" in cluster.refusal("get", "pods", "--as=root", *as_user[1:])
@@ -319,6 +320,26 @@ def test_a_node_may_only_speak_for_itself(cluster):
     assert answered(*merge, body, f"{api}/nodes/pi1")["reason"] == "Forbidden"
     assert answered(f"{api}/secrets")["reason"] == "Forbidden"
     assert answered(f"{api}/namespaces/{cluster.namespace}/secrets/x")["reason"] == "Forbidden"
+
+
+def test_a_node_with_a_full_disk_says_so_and_goes_on_when_there_is_room(cluster, blank):
+    blank.exec(
+        "sh", "-c", "mkdir -p /var/lib/k3py; mount -t tmpfs -o size=200m small /var/lib/k3py"
+    )
+    token = cluster.node(1).exec("cat", "/var/lib/k3py/server/node-token").strip()
+    cluster.join(blank, token)
+    blank.exec("sh", "-c", "dd if=/dev/zero of=/var/lib/k3py/ballast bs=64k 2>/dev/null; true")
+    image = objects.container(image=python.NAME)
+    cluster.apply(objects.pod("p", image, nodeName=blank.name))
+
+    def told():
+        [status] = cluster.get("pod", "p")["status"]["containerStatuses"]
+        return status["state"]["waiting"]["reason"] in ("ErrImagePull", "ImagePullBackOff")
+
+    cluster.wait_for(told, seconds=30, what="that the image cannot be pulled")
+    assert any("no space left" in message for _, message in cluster.events("p"))
+    blank.exec("rm", "/var/lib/k3py/ballast")
+    cluster.wait_ready("p", seconds=60)
 
 
 def test_a_server_with_a_full_disk_refuses_writes_serves_reads_and_recovers(cluster):

@@ -139,7 +139,11 @@ def test_killing_server_and_agents_twenty_times_loses_and_restarts_nothing(clust
         for _ in range(KILLS):
             number, role = chance.choice([(1, "server"), (1, "server"), (1, "agent"), (2, "agent")])
             node = cluster.node(number)
-            node.exec("kill", "-9", cluster.wait_for(lambda n=node, r=role: pid(n, r), seconds=30))
+            node.exec(
+                "kill",
+                "-9",
+                cluster.wait_for(lambda n=node, r=role: pid(n, r), what=f"a new {role}"),
+            )
             time.sleep(chance.uniform(0.2, 4))
         cluster.wait_for(lambda: all_ready(cluster), seconds=60, what="both nodes Ready")
         count = len(writer.acknowledged)
@@ -223,7 +227,8 @@ def containers(cluster):
 
 def pid(node, role):
     """The process of a role on a node. Raises LookupError while there is none."""
-    found = node.exec("sh", "-c", f"head -1 /run/k3py/{role}.pid 2>/dev/null; true").strip()
+    script = f"grep -o '[0-9]*' /run/k3py/{role}.pid 2>/dev/null | head -1"
+    found = node.exec("sh", "-c", script).strip()
     argv = node.exec("sh", "-c", f"tr '\\0' ' ' </proc/{found}/cmdline 2>/dev/null; true")
     if not found or f" {role} " not in f"{argv} ":
         raise LookupError(role)
@@ -253,10 +258,10 @@ def leftovers(cluster, number):
     everywhere = cluster.get("pods", "-A", "--field-selector", f"spec.nodeName={node.name}")
     uids = {pod["metadata"]["uid"] for pod in everywhere}
     addresses = {pod["status"].get("podIP") for pod in everywhere}
-    links = {line.split()[-1] for line in lines(node, "ip -o link show type veth | cut -d: -f2")}
+    links = lines(node, "ip -o link show type veth | grep -v eth0")
     strange = []
     listed = json.loads(node.exec(*ENGINE, "ps", "--all", "--format", "json"))
-    owners = {c["Labels"].get("io.kubernetes.pod.uid") for c in listed or ()}
+    owners = {c["Labels"].get("io.k3py.pod.uid") for c in listed or ()}
     strange += [f"container of {uid}" for uid in owners - uids]
     for folder in ("/run/k3py/pods", "/var/lib/k3py/agent/pods"):
         found = set(lines(node, f"ls {folder} 2>/dev/null"))
