@@ -98,5 +98,5 @@ def traces(node: Node) -> str:
         *("sh", "-c"),
         "ls -d /usr/local/bin/* /usr/local/lib/k3py /etc/k3py /var/lib/k3py /run/k3py /var/log/*"
         " 2>/dev/null; ls /sys/class/net; nft list tables; mount | grep k3py; ps -eo comm,args"
-        " | grep -E '[k]3py|[p]odman|[c]onmon'; ls -d /sys/fs/cgroup/*/k3py 2>/dev/null; true",
+        " | grep -E '[k]3py|[p]odman|[c]onmon' | grep -v defunct; ls -d /sys/fs/cgroup/*/k3py 2>/dev/null; true",
     )
