@@ -79,6 +79,7 @@ def prepare(api: ApiServer) -> None:
     client = api.client("test", ("system:masters",))
     bootstrap.prepare(
         client,
+        cluster_cidr="10.42.0.0/16",
         service_cidr="10.43.0.0/16",
         dns_ip="10.43.0.10",
         advertise="192.0.2.1",
