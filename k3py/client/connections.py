@@ -111,7 +111,7 @@ class Connections:
         try:
             response = _ask(connection, "GET", self._prefix + target, wanted, None)
             if response.status == 101:
-                return Upgraded(connection, response.fp.peek() if response.fp else b"")
+                return Upgraded(connection, _came_already(connection.sock, response))
             content = response.read()
         except (OSError, http.client.HTTPException) as failure:
             connection.close()
@@ -300,6 +300,19 @@ def _ask(
     except BaseException:
         connection.close()
         raise
+
+
+def _came_already(sock: socket.socket, response: http.client.HTTPResponse) -> bytes:
+    """What came behind the answer's head, without waiting for more."""
+    if response.fp is None:
+        return b""
+    sock.setblocking(False)
+    try:
+        return bytes(response.fp.peek())
+    except ssl.SSLWantReadError:
+        return b""
+    finally:
+        sock.settimeout(None)
 
 
 def _is_open(sock: socket.socket | None) -> bool:
