@@ -54,6 +54,7 @@ class _Rollout:
 
 class DeploymentController(Controller):
     kind = DEPLOYMENT
+    component = "deployment-controller"
     owns = (REPLICA_SET,)
     workers = 2
 
