@@ -23,9 +23,10 @@ def start(seconds: int, config_file: str) -> None:
 
     With 'server: URL' in the configuration it is an agent of that server, otherwise a server.
     """
-    from k3py.daemon import background, condition
+    from k3py.daemon import background, condition, preflight
     from k3py.daemon.config import ServerConfig
 
+    preflight.check_root()
     config = settings.read(ServerConfig, config_file, {})
     role = "agent" if config.server else "server"
     if _systemd():
@@ -37,6 +38,8 @@ def start(seconds: int, config_file: str) -> None:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if ended := background.ended_early(role, LOG):
+            if _systemd():
+                ended = "see: journalctl -u k3py -n 20"
             raise click.ClickException(f"k3py ended:\n{ended}")
         if condition.node_is_ready(config):
             click.echo(f"Node {config.name} is ready.")
@@ -49,9 +52,14 @@ def start(seconds: int, config_file: str) -> None:
 
 @click.command()
 @click.option("--containers", is_flag=True, help="Stop this node's containers too.")
-def stop(containers: bool) -> None:
+@click.option("--config", "-c", "config_file", default=settings.DEFAULT_FILE, metavar="FILE")
+def stop(containers: bool, config_file: str) -> None:
     """Stop k3py on this machine. Containers run on unless told otherwise."""
-    from k3py.daemon import background
+    from k3py.daemon import background, preflight
+    from k3py.daemon.config import ServerConfig
+
+    preflight.check_root()
+    data = settings.read(ServerConfig, config_file, {}).data
 
     if _systemd():
         from k3py.base import commands
@@ -60,7 +68,7 @@ def stop(containers: bool) -> None:
     stopped = background.stop()
     click.echo("k3py is stopped." if stopped or _systemd() else "k3py was not running.")
     if containers:
-        click.echo(f"{background.stop_containers()} containers stopped.")
+        click.echo(f"{background.stop_containers(data)} containers stopped.")
 
 
 def _systemd() -> bool:

@@ -27,6 +27,6 @@ def status(config_file: str, as_json: bool) -> None:
             click.echo(f"{mark}  {finding.subject:<{width}}  {finding.sentence}")
             if finding.fix:
                 click.echo(f"    {'':<{width}}  → {finding.fix}")
-        if line := joining_line.text():
+        if line := joining_line.text(config):
             click.echo(f"\nTo add a machine, run there:\n  {line}")
     sys.exit(0 if all(finding.well for finding in found) else 1)

@@ -48,9 +48,9 @@ def list_(ctx: click.Context) -> None:
     """List the tokens; their secrets are not shown."""
     from k3py.api import times
 
-    now = datetime.now(UTC)
+    now, every = datetime.now(UTC), ctx.obj().all()
     click.echo(f"{'TOKEN':<10}{'TTL':<12}{'EXPIRES':<24}DESCRIPTION")
-    for found in ctx.obj().all():
+    for found in every:
         if found.expires is None:
             ttl, expires = "<forever>", "<never>"
         else:

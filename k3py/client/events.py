@@ -9,7 +9,7 @@ import threading
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from k3py.api import errors, meta, times
 from k3py.api.kind import Kind
@@ -32,7 +32,20 @@ AWAY_SECONDS = 10
 log = Log("k3py.client.events")
 
 
+class Events(Protocol):
+    """Where a component says what happened."""
+
+    def event(
+        self, kind: Kind, obj: Object, type_: str, reason: str, message: str, *, field: str = ""
+    ) -> None:
+        """Note it; never blocks, never raises. `type_` is NORMAL or WARNING.
+
+        `field` is the part of the object that it is about, as `spec.containers{web}`.
+        """
+
+
 class _Saying(NamedTuple):
+    component: str
     namespace: str
     name: str
     uid: str
@@ -75,15 +88,30 @@ class Recorder:
         self._waiting: OrderedDict[_Saying, None] = OrderedDict()
         self._allowances: OrderedDict[str, _Allowance] = OrderedDict()
 
+    def of(self, component: str) -> Events:
+        """The voice of another component, which this recorder writes for, too."""
+        return _Voice(self, component)
+
     def event(
         self, kind: Kind, obj: Object, type_: str, reason: str, message: str, *, field: str = ""
     ) -> None:
-        """Note it; never blocks, never raises. `type_` is NORMAL or WARNING.
+        self.say(self._component, kind, obj, type_, reason, message, field=field)
 
-        `field` is the part of the object that it is about, as `spec.containers{web}`.
-        """
+    def say(
+        self,
+        component: str,
+        kind: Kind,
+        obj: Object,
+        type_: str,
+        reason: str,
+        message: str,
+        *,
+        field: str,
+    ) -> None:
+        """Like `event`, in the name of `component`."""
         about = meta.reference(kind, obj) | ({"fieldPath": field} if field else {})
         saying = _Saying(
+            component,
             about.get("namespace", "default"),
             about["name"],
             about.get("uid", ""),
@@ -158,7 +186,7 @@ class Recorder:
         said.key = meta.key(done)
 
     def _object(self, saying: _Saying, said: _Said) -> Object:
-        source = {"component": self._component} | ({"host": self._host} if self._host else {})
+        source = {"component": saying.component} | ({"host": self._host} if self._host else {})
         self._unique = max(self._unique + 1, int(said.last.timestamp() * 1_000_000) * 1000)
         return {
             "apiVersion": "v1",
@@ -173,14 +201,14 @@ class Recorder:
             "count": said.count,
             "type": saying.type,
             "eventTime": None,
-            "reportingComponent": self._component,
+            "reportingComponent": saying.component,
             "reportingInstance": self._host,
         }
 
     def _may_say(self, saying: _Saying) -> bool:
         """Whether the object has allowance left: 25 at once, one more every five minutes."""
         now = self._clock.monotonic()
-        about = f"{saying.kind}/{saying.namespace}/{saying.name}/{saying.uid}"
+        about = f"{saying.component} {saying.kind}/{saying.namespace}/{saying.name}/{saying.uid}"
         allowance = self._allowances.setdefault(about, _Allowance(since=now))
         self._allowances.move_to_end(about)
         while len(self._allowances) > _REMEMBERED:
@@ -192,3 +220,13 @@ class Recorder:
             return False
         allowance.left -= 1
         return True
+
+
+class _Voice(NamedTuple):
+    recorder: Recorder
+    component: str
+
+    def event(
+        self, kind: Kind, obj: Object, type_: str, reason: str, message: str, *, field: str = ""
+    ) -> None:
+        self.recorder.say(self.component, kind, obj, type_, reason, message, field=field)

@@ -78,12 +78,20 @@ def read(path: Path, *, context: str = "") -> Kubeconfig:
         ) from missing
     except PermissionError as forbidden:
         raise Unusable(f"{path}: may not be read by this user; try with sudo") from forbidden
+    except OSError as refused:
+        raise Unusable(f"{path}: cannot be read: {refused.strerror}") from refused
     except (yaml.YAMLError, UnicodeDecodeError) as broken:
         raise Unusable(f"{path}: is not YAML: {broken}") from broken
+    if not isinstance(content, dict):
+        raise Unusable(f"{path}: is not a usable kubeconfig")
     try:
         return _parsed(content, context or content["current-context"], path.parent)
-    except (KeyError, TypeError, ValueError) as wrong:
+    except KeyError as missing:
+        raise Unusable(f"{path}: is not a usable kubeconfig: it has no {missing}") from missing
+    except (AttributeError, TypeError, ValueError) as wrong:
         raise Unusable(f"{path}: is not a usable kubeconfig: {wrong}") from wrong
+    except OSError as missing:
+        raise Unusable(f"{path}: names {missing.filename}: {missing.strerror}") from missing
 
 
 def _parsed(content: Mapping[str, Any], name: str, folder: Path) -> Kubeconfig:

@@ -38,15 +38,19 @@ class NotYet(Exception):
 
 
 class Loop(ABC, Generic[K]):
-    """A queue of keys and the workers that take from it. `delay` in seconds gathers changes."""
+    """A queue of keys and the workers that take from it. `delay` in seconds gathers changes.
 
+    `component` is in whose name it tells of events, as Kubernetes' own controller does.
+    """
+
+    component: ClassVar[str] = "controllers"
     workers: ClassVar[int] = 1
     delay: ClassVar[float] = 0
 
     def __init__(
         self, client: CachedClient, informers: Informers, recorder: Recorder, clock: Clock
     ) -> None:
-        self.client, self.recorder, self.clock = client, recorder, clock
+        self.client, self.recorder, self.clock = client, recorder.of(self.component), clock
         self.queue: WorkQueue[K] = WorkQueue(clock=clock)
         self.log = log.bind(controller=type(self).__name__)
         self._informers = informers

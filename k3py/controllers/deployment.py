@@ -53,6 +53,7 @@ class _Rollout:
 
 class DeploymentController(Controller):
     kind = DEPLOYMENT
+    component = "deployment-controller"
     owns = (REPLICA_SET,)
     workers = 2
 

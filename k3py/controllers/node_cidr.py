@@ -22,6 +22,7 @@ class NodeCidrController(Controller):
     """One worker: two could give the same range away."""
 
     kind = NODE
+    component = "cidrAllocator"
     workers = 1
 
     def __init__(

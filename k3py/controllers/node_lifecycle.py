@@ -26,6 +26,7 @@ _TOLD_BY_KUBELET = ("Ready", "MemoryPressure", "DiskPressure", "PIDPressure")
 
 class NodeLifecycleController(Controller):
     kind = NODE
+    component = "node-controller"
 
     def __init__(
         self,

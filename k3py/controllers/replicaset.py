@@ -22,6 +22,7 @@ BURST = 500
 
 class ReplicaSetController(Controller):
     kind = REPLICA_SET
+    component = "replicaset-controller"
     owns = (POD,)
     workers = 4
 

@@ -32,6 +32,7 @@ class _Doomed(NamedTuple):
 
 class TaintEvictionController(Loop[Key]):
     workers = 2
+    component = "taint-eviction-controller"
 
     def __init__(
         self, client: CachedClient, informers: Informers, recorder: Recorder, clock: Clock

@@ -8,7 +8,6 @@ from k3py.daemon import processes
 from k3py.daemon.agent import container_service
 from k3py.node.runtime.runtime import POD_UID
 
-LAYOUT = Layout()
 _LOG_LIMIT = 10 << 20
 _GRACE_SECONDS = 10
 
@@ -28,7 +27,7 @@ def start(role: str, config_file: str, log: Path) -> bool:
 
 def ended_early(role: str, log: Path) -> str:
     """What the process said last, when it is not there any more; empty while it runs."""
-    for _ in range(20):  # it claims its pid file within a second of starting
+    for _ in range(8):  # it claims its pid file within a second of starting
         if processes.running(_pid_file(role)):
             return ""
         pause()
@@ -38,16 +37,16 @@ def ended_early(role: str, log: Path) -> str:
 
 def stop() -> bool:
     """End server and agent; whether either ran."""
-    server = processes.terminate(LAYOUT.server_pid, seconds=20)
-    agent = processes.terminate(LAYOUT.agent_pid, seconds=10)
+    server = processes.terminate(Layout().server_pid, seconds=20)
+    agent = processes.terminate(Layout().agent_pid, seconds=10)
     return server or agent
 
 
-def stop_containers() -> int:
+def stop_containers(data: Path) -> int:
     """Stop every container of this node's pods; how many ran."""
     from podman import PodmanClient
 
-    service = container_service(LAYOUT)
+    service = container_service(Layout(data=data))
     service.ensure()
     with PodmanClient(base_url=f"unix://{service.socket}") as engine:
         running = engine.containers.list(filters={"label": [POD_UID]})
@@ -57,11 +56,11 @@ def stop_containers() -> int:
 
 
 def pause() -> None:
-    clock.sleep(0.1)
+    clock.sleep(0.25)
 
 
 def _pid_file(role: str) -> Path:
-    return LAYOUT.server_pid if role == "server" else LAYOUT.agent_pid
+    return Layout().server_pid if role == "server" else Layout().agent_pid
 
 
 def _rotate(log: Path) -> None:

@@ -14,8 +14,8 @@ from k3py.client.client import Client
 from k3py.cluster.layout import Layout
 from k3py.daemon import access, processes
 from k3py.daemon.config import ServerConfig
+from k3py.daemon.processes import WITHOUT_AGENT
 
-LAYOUT = Layout()
 _SECONDS = 5
 # Reasons a container may wait for that are part of an ordinary start.
 _STARTING = ("ContainerCreating", "PodInitializing")
@@ -32,23 +32,25 @@ class Finding(NamedTuple):
 
 def findings(config: ServerConfig) -> Iterator[Finding]:
     """Everything worth saying about k3py here, most fundamental first."""
-    server = processes.running(LAYOUT.server_pid)
-    agent = processes.running(LAYOUT.agent_pid)
-    is_server = LAYOUT.datastore.exists() or server is not None
-    if not is_server and not agent and not (LAYOUT.agent / "cluster.json").exists():
+    layout = Layout(data=config.data)
+    server = processes.running(layout.server_pid)
+    agent = processes.running(layout.agent_pid)
+    is_server = _is_server(layout, config) or server is not None
+    if not is_server and not agent and not (layout.agent / "cluster.json").exists():
         yield Finding("k3py", False, "has never run here", "Start it: k3py start")
         return
     if is_server:
         yield _process("server", server)
-    if not config.disable_agent:
+    if not (server and WITHOUT_AGENT in server.argv) and not config.disable_agent:
         yield _process("node agent", agent)
-    yield from _cluster(is_server, config)
+    yield from _cluster(is_server, layout, config)
 
 
 def node_is_ready(config: ServerConfig) -> bool:
     """Whether this machine's own node is Ready (with disable-agent: whether the API answers)."""
+    layout = Layout(data=config.data)
     try:
-        client = _client(LAYOUT.datastore.exists() and not config.server)
+        client = _client(_is_server(layout, config), layout, config)
         if config.disable_agent:
             client.list(kinds.NODE, limit=1)
             return True
@@ -58,15 +60,20 @@ def node_is_ready(config: ServerConfig) -> bool:
     return conditions.is_true(node, "Ready")
 
 
+def _is_server(layout: Layout, config: ServerConfig) -> bool:
+    """A machine that was a server once may be an agent of another now."""
+    return layout.datastore.exists() and not config.server
+
+
 def _process(name: str, holder: processes.Running | None) -> Finding:
     if holder:
         return Finding(name, True, f"runs as process {holder.pid}, using {_megabytes(holder.pid)}")
     return Finding(name, False, "does not run", "Start it: k3py start; its log: /var/log/k3py.log")
 
 
-def _cluster(is_server: bool, config: ServerConfig) -> Iterator[Finding]:
+def _cluster(is_server: bool, layout: Layout, config: ServerConfig) -> Iterator[Finding]:
     try:
-        client = _client(is_server)
+        client = _client(is_server, layout, config)
         nodes = client.list(kinds.NODE).items if is_server else [_own_node(client, config)]
     except (errors.ApiError, kubeconfig.Unusable, OSError, ValueError) as failure:
         yield Finding(
@@ -87,11 +94,11 @@ def _own_node(client: Client, config: ServerConfig) -> Object:
     return client.get(kinds.NODE, Key("", config.name))
 
 
-def _client(is_server: bool) -> Client:
+def _client(is_server: bool, layout: Layout, config: ServerConfig) -> Client:
     if is_server:
-        return access.connect(LAYOUT.kubeconfig, timeout=_SECONDS).client
-    kept = json.loads((LAYOUT.agent / "cluster.json").read_text())
-    return access.as_node(kept["server"], LAYOUT.agent, timeout=_SECONDS)
+        return access.connect(Path(config.write_kubeconfig), timeout=_SECONDS).client
+    kept = json.loads((layout.agent / "cluster.json").read_text())
+    return access.as_node(kept["server"], layout.agent, timeout=_SECONDS)
 
 
 def _node(node: Object) -> Finding:

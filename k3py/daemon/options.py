@@ -96,7 +96,7 @@ def build(
 def config_files(path: Path) -> list[Path]:
     """`path` and what lies in `path`.d, in the order in which they count."""
     beside = sorted(path.with_name(path.name + ".d").glob("*.yaml"))
-    return [p for p in (path, *beside) if p.is_file()]
+    return [p for p in (path, *beside) if p.exists() and not p.is_char_device()]
 
 
 def _read(path: Path) -> Mapping[str, Any]:

@@ -11,6 +11,8 @@ from typing import NamedTuple
 from k3py.base import commands
 
 CGROUP = Path("/sys/fs/cgroup")
+# Where programs are looked for, too: root's PATH may be a user's.
+_BESIDE_PATH = ("/usr/sbin", "/sbin", "/usr/libexec/podman", "/usr/lib/podman")
 _TOO_FULL = 64 << 20
 _KUBELET_PORT = 10250
 
@@ -61,10 +63,11 @@ def _raise(obstacles: list[Obstacle]) -> None:
 
 def _root() -> Iterator[Obstacle]:
     if os.geteuid() != 0:
-        yield Obstacle("k3py must run as root", "Put sudo before the command")
+        yield Obstacle("this must run as root", "Put sudo before the command")
 
 
-def _programs() -> Iterator[Obstacle]:
+def missing_packages(path: str) -> list[str]:
+    """Of the packages that pods need, those whose programs are not in the folders of `path`."""
     packages = {
         "podman": "podman",
         "crun": "crun",
@@ -72,8 +75,11 @@ def _programs() -> Iterator[Obstacle]:
         "conmon": "conmon",
         "ip": "iproute2",
     }
-    path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin:/usr/libexec/podman:/usr/lib/podman"
-    missing = [package for name, package in packages.items() if not shutil.which(name, path=path)]
+    return [package for name, package in packages.items() if not shutil.which(name, path=path)]
+
+
+def _programs() -> Iterator[Obstacle]:
+    missing = missing_packages(os.pathsep.join((os.environ.get("PATH", ""), *_BESIDE_PATH)))
     if missing:
         yield Obstacle(
             f"not installed: {', '.join(missing)}",

@@ -22,6 +22,8 @@ from k3py.base.clock import SYSTEM, Clock
 from k3py.base.log import Log
 
 log = Log("k3py.daemon")
+WITHOUT_AGENT = "--disable-agent"
+"""What a server that runs no pods says of itself in its pid file."""
 _TRIES, _PAUSE_SECONDS = 20, 0.05
 
 

@@ -31,7 +31,8 @@ def run(config: ServerConfig) -> None:
     logs.configure(debug=config.debug)
     layout = Layout(data=config.data)
     preflight.check_root()
-    processes.claim(layout.server_pid, ("server",))
+    said = (processes.WITHOUT_AGENT,) if config.disable_agent else ()
+    processes.claim(layout.server_pid, ("server", *said))
     preflight.check_server(
         address=config.bind_address,
         port=config.https_listen_port,

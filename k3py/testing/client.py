@@ -360,6 +360,10 @@ class FakeRecorder:
     def __init__(self) -> None:
         self.events: list[str] = []
 
+    def of(self, component: str) -> "FakeRecorder":
+        """Whoever says it, it is noted here."""
+        return self
+
     def event(
         self, kind: Kind, obj: Object, type_: str, reason: str, message: str, *, field: str = ""
     ) -> None:

@@ -44,6 +44,15 @@ def test_an_event_has_every_field_that_tools_read():
     }
 
 
+def test_one_recorder_writes_in_the_name_of_several_components():
+    client, recorder = recording()
+    for component in ("deployment-controller", "node-controller"):
+        recorder.of(component).event(kinds.POD, POD, NORMAL, "Seen", "the same")
+    recorder.flush()
+    said = [(e["source"]["component"], e["reportingComponent"]) for e in client.all(kinds.EVENT)]
+    assert said == [("deployment-controller",) * 2, ("node-controller",) * 2]
+
+
 def test_a_repeated_event_is_counted():
     client, recorder = recording()
     for _ in range(3):

@@ -58,14 +58,31 @@ def get(
     ses = _session(ctx, namespace)
     found = session.targets(what)
     if output in ("", "wide"):
+        tables: dict[Kind, list[Object]] = {
+            kind: [] for kind, _ in found
+        }  # of one kind there is one table
         for kind, name in found:
-            table = _table(ses, kind, name, selector, everywhere)
-            click.echo(
-                printing.table(table, wide=output == "wide", namespaces=everywhere), nl=False
+            tables[kind].append(_table(ses, kind, name, selector, everywhere))
+        many = len(tables) > 1
+        texts = [
+            printing.table(
+                printing.joined(parts),
+                wide=output == "wide",
+                namespaces=everywhere,
+                prefix=f"{_singular(kind)}/" if many else "",
             )
+            for kind, parts in tables.items()
+        ]
+        shown = "\n".join(filter(None, texts))
+        click.echo(shown or _nothing_found(ses, found, everywhere), nl=False)
         return
     objects = [o for kind, name in found for o in _objects(ses, kind, name, selector, everywhere)]
     click.echo(printing.objects(objects, output, single=bool(found[0][1]) and len(found) == 1))
+
+
+def _nothing_found(ses: Session, found: list[tuple[Kind, str]], everywhere: bool) -> str:
+    spaced = any(kind.namespaced for kind, _ in found) and not everywhere
+    return f"No resources found{f' in {ses.namespace} namespace' if spaced else ''}.\n"
 
 
 def _table(ses: Session, kind: Kind, name: str, selector: str, everywhere: bool) -> Object:
@@ -136,6 +153,8 @@ def delete(
     ignore_not_found: bool,
 ) -> None:
     """Delete things: delete pod web, delete -f web.yaml."""
+    if not files and not what:
+        raise click.UsageError("name what to delete: pod web, or -f FILE")
     ses = _session(ctx, namespace)
     doomed = [_identity(ses, obj) for obj in _read(files)] if files else []
     for kind, name in session.targets(what) if what else ():
@@ -235,8 +254,12 @@ def _read(files: tuple[str, ...]) -> list[Object]:
     found: list[Object] = []
     for name in files:
         for path in _paths(name):
-            text = sys.stdin.read() if path is None else path.read_text()
-            for document in yaml.load_all(text, Loader=loader):
+            try:
+                text = sys.stdin.read() if path is None else path.read_text()
+                documents = list(yaml.load_all(text, Loader=loader))
+            except (yaml.YAMLError, UnicodeDecodeError) as wrong:
+                raise click.ClickException(f"{path or 'the input'}: is not YAML: {wrong}") from None
+            for document in documents:
                 found += _flat(document, name)
     return found
 
@@ -265,8 +288,8 @@ def _flat(document: Any, name: str) -> list[Object]:
 
 def _identity(ses: Session, obj: Object) -> tuple[Kind, Key]:
     kind = session.kind_of_object(str(obj.get("apiVersion")), str(obj["kind"]))
-    metadata = obj.get("metadata") or {}
-    if not metadata.get("name"):
+    metadata = obj.get("metadata")
+    if not isinstance(metadata, dict) or not metadata.get("name"):
         raise click.ClickException(f"a {kind.kind} without metadata.name cannot be named")
     namespace = (metadata.get("namespace") or ses.namespace) if kind.namespaced else ""
     return kind, Key(namespace, metadata["name"])

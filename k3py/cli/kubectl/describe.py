@@ -15,6 +15,20 @@ from k3py.cli.kubectl import printing
 from k3py.client.client import Client
 
 _LEFT_OUT = ("metadata", "kind", "apiVersion")
+# Maps whose keys are names that somebody chose.
+_NAMED = {
+    "allocatable",
+    "annotations",
+    "binaryData",
+    "capacity",
+    "data",
+    "labels",
+    "limits",
+    "matchLabels",
+    "nodeSelector",
+    "requests",
+    "selector",
+}
 
 
 def text(client: Client, kind: Kind, obj: Object) -> str:
@@ -32,7 +46,7 @@ def text(client: Client, kind: Kind, obj: Object) -> str:
         obj = obj | {"data": {k: f"{len(v) * 3 // 4} bytes" for k, v in _data(obj).items()}}
     for field, content in obj.items():
         if field not in _LEFT_OUT and content not in ({}, [], None):
-            lines += [f"{_title(field)}:", *_outline(content, 1)]
+            lines += [f"{_title(field)}:", *_outline(content, 1, named=_is_named(field, content))]
     return "\n".join([*lines, *_events(client, kind, obj)])
 
 
@@ -46,16 +60,19 @@ def _pairs(title: str, content: dict[str, str]) -> list[str]:
     return [(label if i == 0 else " " * 14) + line for i, line in enumerate(texts)]
 
 
-def _outline(content: Any, depth: int) -> list[str]:
+def _outline(content: Any, depth: int, *, named: bool = False) -> list[str]:
+    """`named`: the keys are somebody's names, not fields."""
     space = "  " * depth
     if isinstance(content, dict):
         lines = []
         for key, value in content.items():
+            title = key if named else _title(key)
             if isinstance(value, dict | list) and value:
-                lines += [f"{space}{_title(key)}:", *_outline(value, depth + 1)]
+                inner = _outline(value, depth + 1, named=_is_named(key, value))
+                lines += [f"{space}{title}:", *inner]
             else:
                 shown = str(value).replace("\n", "\n" + space + "  ")
-                lines.append(f"{space}{_title(key)}: {shown}")
+                lines.append(f"{space}{title}: {shown}")
         return lines
     if isinstance(content, list):
         lines = []
@@ -66,8 +83,17 @@ def _outline(content: Any, depth: int) -> list[str]:
     return [f"{space}{content}"]
 
 
+def _is_named(field: str, content: Any) -> bool:
+    """Whether a field's keys are names; a selector's may be fields again."""
+    return (
+        field in _NAMED
+        and isinstance(content, dict)
+        and all(isinstance(value, str) for value in content.values())
+    )
+
+
 def _title(field: str) -> str:
-    """nodeName is Node Name; labels and file names stay as they are."""
+    """nodeName is Node Name."""
     if not field.isalnum() or not field[0].islower():
         return field
     spaced = "".join(f" {c}" if c.isupper() else c for c in field)

@@ -11,8 +11,13 @@ from k3py.api.objects import Object
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
 
 
-def table(answer: Object, *, wide: bool, namespaces: bool) -> str:
-    """A meta.k8s.io/v1 Table as columns of text."""
+def joined(tables: list[Object]) -> Object:
+    """Tables of one kind as one."""
+    return tables[0] | {"rows": [row for table in tables for row in table.get("rows") or ()]}
+
+
+def table(answer: Object, *, wide: bool, namespaces: bool, prefix: str = "") -> str:
+    """A meta.k8s.io/v1 Table as columns of text; empty without rows. `prefix`: of the names."""
     shown = [i for i, c in enumerate(answer["columnDefinitions"]) if wide or not c.get("priority")]
     head = [answer["columnDefinitions"][i]["name"].upper() for i in shown]
     rows = []
@@ -20,8 +25,9 @@ def table(answer: Object, *, wide: bool, namespaces: bool) -> str:
         cells = [str(row["cells"][i]) if row["cells"][i] is not None else "" for i in shown]
         space = [row["object"]["metadata"].get("namespace", "")] if namespaces else []
         rows.append(space + cells)
+        rows[-1][len(space)] = prefix + rows[-1][len(space)]
     if not rows:
-        return "No resources found.\n"
+        return ""
     return columns([["NAMESPACE", *head] if namespaces else head, *rows]) + "\n"
 
 
@@ -34,13 +40,24 @@ def columns(rows: list[list[str]]) -> str:
 
 def objects(found: list[Object], output: str, *, single: bool) -> str:
     if output == "name":
-        return "\n".join(f"{o['kind'].lower()}/{o['metadata']['name']}" for o in found)
+        return "\n".join(map(_reference, found))
     whole = found[0] if single else {"apiVersion": "v1", "kind": "List", "items": found}
     for obj in found:
         obj["metadata"].pop("managedFields", None)
     if output == "json":
         return json.dumps(whole, indent=4)
     return str(yaml.safe_dump(whole, sort_keys=False)).rstrip("\n")
+
+
+def _reference(obj: Object) -> str:
+    """deployment.apps/web"""
+    group = obj["apiVersion"].rpartition("/")[0]
+    kind = obj["kind"].lower()
+    return (
+        f"{kind}.{group}/{obj['metadata']['name']}"
+        if group
+        else f"{kind}/{obj['metadata']['name']}"
+    )
 
 
 def seconds(text: str) -> int:

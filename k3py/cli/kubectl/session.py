@@ -44,6 +44,9 @@ def kind_of_object(api_version: str, name: str) -> Kind:
     raise click.ClickException(f'no matches for kind "{name}" in version "{api_version}"')
 
 
+_EVERYDAY = (kinds.POD, kinds.SERVICE, kinds.DEPLOYMENT, kinds.REPLICA_SET)
+
+
 def targets(arguments: tuple[str, ...]) -> list[tuple[Kind, str]]:
     """`pod web db`, `pod/web deploy/db`, `pods`: kinds and names; an empty name is all of it."""
     if not arguments:
@@ -51,6 +54,8 @@ def targets(arguments: tuple[str, ...]) -> list[tuple[Kind, str]]:
     if "/" in arguments[0]:
         pairs = [argument.partition("/") for argument in arguments]
         return [(kind_of(kind), name) for kind, _, name in pairs]
-    found = [kind_of(word) for word in arguments[0].split(",")]
+    found: list[Kind] = []
+    for word in arguments[0].split(","):
+        found += _EVERYDAY if word == "all" else [kind_of(word)]
     names = arguments[1:] or ("",)
     return [(kind, name) for kind in found for name in names]
