@@ -143,18 +143,6 @@ def test_a_server_that_is_not_there_is_unreachable(server):
         client.get(kinds.POD, WEB)
 
 
-@pytest.mark.parametrize("said", ["", "hello"])
-def test_an_exec_that_waited_for_its_input_never_began(server, said):
-    """Both sides waited for the other: `exec -i web -- cat` prints nothing before it reads."""
-    server.answers["/exec?command=cat"] = (101, said)
-    upgraded = server.client().upgrade("/exec", query="command=cat", protocol="v5")
-    with upgraded.connection.sock as sock:
-        first = upgraded.first
-        assert first in (said.encode(), b"")
-        sock.settimeout(5)
-        assert first or not said or sock.recv(10) == said.encode()
-
-
 def test_a_kubeconfig_that_is_written_connects(server, tmp_path):
     certificate, key = server.issue("admin")
     file = tmp_path / "config"
@@ -299,12 +287,6 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return
         found = self.server.answers.get(self.path, {})
         code, content = found if isinstance(found, tuple) else (200, found)
-        if code == 101:
-            self.send_response(code)
-            self.end_headers()
-            self.wfile.write(content.encode())
-            self.dropped.wait(20)
-            return
         data = (content if isinstance(content, str) else json.dumps(content)).encode()
         self.send_response(code)
         self.send_header("Content-Length", str(len(data)))

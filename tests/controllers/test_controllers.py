@@ -1,6 +1,7 @@
 """All controllers together, as the server runs them, on a fake API and on the real one."""
 
 import threading
+import time
 
 import pytest
 
@@ -119,7 +120,8 @@ class _Cluster:
 
     def wait(self, holds):
         pause = threading.Event()
-        for _ in range(500):
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
             if holds():
                 return
             self.agent.run_pods()
