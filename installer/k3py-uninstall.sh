@@ -6,7 +6,9 @@ set -u
 kill_containers() {
     # Podman and its monitors name this folder; the containers are in cgroups called k3py.
     for process in /proc/[0-9]*; do
-        if tr '\0' ' ' <"$process/cmdline" 2>/dev/null | grep -q /var/lib/k3py/agent/containers; then
+        # Processes come and go meanwhile.
+        if { tr '\0' ' ' <"$process/cmdline"; } 2>/dev/null |
+            grep -q /var/lib/k3py/agent/containers; then
             kill -9 "${process#/proc/}" 2>/dev/null
         fi
     done

@@ -1,23 +1,24 @@
 """What Go makes of JSON: what it refuses, what it drops, what it fills in.
 
 Kubernetes decodes a request into structs before anything else looks at it. Here objects
-stay trees, so these walks along a schema do what that decoding did.
+stay trees, so these walks along a schema do what that decoding did, in this order:
+
+    problem → unknown → prune → complete → check
 """
 
 import base64
 import binascii
 import re
 from collections.abc import Iterator
-from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from k3py.api import quantities, times
 from k3py.api.kind import Problem
+from k3py.api.schema import Schema
 
-if TYPE_CHECKING:
-    from k3py.api.schema import Schema
-
-_QUANTITY = re.compile(r"^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$")
+_QUANTITY_RULE = "^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$"
+# The same, but digits that are taken are not given back: else a long number takes for ever.
+_QUANTITY = re.compile(r"^([+-]?[0-9.]++)([eEinumkKMGTP]*+[-+]?[0-9]*+)$")
 _RANGES = {"int32": 1 << 31, "int64": 1 << 63}
 
 # The parts of a time in the order they are read, as Go's layouts name them.
@@ -54,8 +55,12 @@ _HINTS = {
 }
 
 
-def problem(schema: "Schema", obj: Any) -> str | None:
-    """Why Go could not decode `obj`; None if it could."""
+def problem(schema: Schema, obj: Any) -> str | None:
+    """Why Go could not decode `obj`, in its words; None if it could.
+
+    The API server answers 400: '<kind> in version "<version>" cannot be handled as a
+    <kind>: ' and this.
+    """
     try:
         return _misfit(schema, obj, _Place())
     except RecursionError:
@@ -79,7 +84,7 @@ class _Place:
         return f"json: cannot unmarshal {text} into Go struct field {where} of type {wanted}"
 
 
-def _misfit(schema: "Schema", value: Any, at: _Place) -> str | None:
+def _misfit(schema: Schema, value: Any, at: _Place) -> str | None:
     if value is None or not schema.type:
         return None
     if schema.type == "object":
@@ -93,7 +98,7 @@ def _misfit(schema: "Schema", value: Any, at: _Place) -> str | None:
     return _scalar_misfit(schema, value, at)
 
 
-def _object_misfit(schema: "Schema", value: Any, at: _Place) -> str | None:
+def _object_misfit(schema: Schema, value: Any, at: _Place) -> str | None:
     if not isinstance(value, dict):
         return at.refuse(value, _go_type(schema))
     if schema.values is not None:
@@ -111,12 +116,12 @@ def _object_misfit(schema: "Schema", value: Any, at: _Place) -> str | None:
     return None
 
 
-def _is_plain(schema: "Schema", value: Any) -> bool:
+def _is_plain(schema: Schema, value: Any) -> bool:
     """The quick answer for most fields."""
     return type(value) is str and schema.type == "string" and not schema.format
 
 
-def _scalar_misfit(schema: "Schema", value: Any, at: _Place) -> str | None:
+def _scalar_misfit(schema: Schema, value: Any, at: _Place) -> str | None:
     form = schema.format
     if form == "quantity":
         return _quantity_misfit(value)
@@ -146,7 +151,7 @@ def _quantity_misfit(value: Any) -> str | None:
         return None
     if isinstance(value, str) and _QUANTITY.match(value):
         return "unable to parse quantity's suffix"
-    return f"quantities must match the regular expression '{_QUANTITY.pattern}'"
+    return f"quantities must match the regular expression '{_QUANTITY_RULE}'"
 
 
 def _text_misfit(form: str, value: str) -> str | None:
@@ -179,8 +184,8 @@ def _time_misfit(form: str, value: str) -> str | None:
     if at < len(value):
         return f'parsing time "{value}": extra text: "{value[at:]}"'
     try:
-        datetime.fromisoformat(value)
-    except ValueError as error:
+        times.parse(value)
+    except (ValueError, OverflowError) as error:  # in UTC, too, it must be a date
         part = re.match(r"(year|month|day|hour|minute|second)", str(error))
         return f'parsing time "{value}": {part[0] if part else "time"} out of range'
     return None
@@ -197,7 +202,7 @@ def _literal(value: Any, wanted: str) -> str:
     return "array" if isinstance(value, list) else "object"
 
 
-def _go_type(schema: "Schema") -> str:
+def _go_type(schema: Schema) -> str:
     if schema.type == "array" and schema.items is not None:
         return "[]" + _go_type(schema.items)
     if schema.values is not None:
@@ -212,7 +217,7 @@ def _go_type(schema: "Schema") -> str:
     return names.get(schema.type, schema.type or "interface {}")
 
 
-def unknown(schema: "Schema", obj: Any, path: str = "") -> list[str]:
+def unknown(schema: Schema, obj: Any, path: str = "") -> list[str]:
     """The paths of the fields that do not exist, as Kubernetes' strict decoding names them."""
     found: list[str] = []
     if schema.type == "object" and isinstance(obj, dict):
@@ -230,8 +235,10 @@ def unknown(schema: "Schema", obj: Any, path: str = "") -> list[str]:
     return found
 
 
-def prune(schema: "Schema", obj: Any) -> None:
-    """Drop unknown fields and nulls, in place; bring quantities and times to canonical form."""
+def prune(schema: Schema, obj: Any) -> None:
+    """Leave, in place, what Go would keep: no unknown fields, no nulls; quantities and times in
+    canonical form. `obj` must be decodable.
+    """
     if schema.values is not None:
         for name, value in obj.items():
             obj[name] = _kept(schema.values, value)
@@ -246,7 +253,7 @@ def prune(schema: "Schema", obj: Any) -> None:
         obj[:] = [_kept(schema.items, value) for value in obj]
 
 
-def _kept(schema: "Schema", value: Any) -> Any:
+def _kept(schema: Schema, value: Any) -> Any:
     if value is None:
         return zero(schema)
     if schema.type in ("object", "array"):
@@ -261,7 +268,7 @@ def _kept(schema: "Schema", value: Any) -> Any:
     return value
 
 
-def zero(schema: "Schema") -> Any:
+def zero(schema: Schema) -> Any:
     """What Go has where JSON has nothing."""
     if schema.type == "object":
         return {}
@@ -275,8 +282,11 @@ def zero(schema: "Schema") -> Any:
     return zeros.get(schema.type)
 
 
-def complete(schema: "Schema", obj: Any) -> None:
-    """Add, in place, the zero values of required fields, and the specs of everything."""
+def complete(schema: Schema, obj: Any) -> None:
+    """Add, in place, the zero values that Go has where required fields are missing, and specs.
+
+    Then readers may index them. For whole objects only: a patch means what it leaves out.
+    """
     if schema.items is not None:
         if schema.items.type in ("object", "array"):
             for item in obj:
@@ -294,12 +304,15 @@ def complete(schema: "Schema", obj: Any) -> None:
             complete(child, value)
 
 
-def _is_filled(schema: "Schema") -> bool:
+def _is_filled(schema: Schema) -> bool:
     return schema.definition not in _POINTERS
 
 
-def problems(schema: "Schema", obj: Any) -> Iterator[Problem]:
-    """Wrong types, and required fields missing outside the status."""
+def check(schema: Schema, obj: Any) -> Iterator[Problem]:
+    """Values of the wrong type, and required fields that are missing or empty.
+
+    The status is the server's own: nothing is required of it.
+    """
     yield from _missing(schema, obj, "")
     for name, value in obj.items():
         child = schema.properties.get(name)
@@ -307,7 +320,7 @@ def problems(schema: "Schema", obj: Any) -> Iterator[Problem]:
             yield from _wrong(child, value, name, required=name != "status")
 
 
-def _wrong(schema: "Schema", value: Any, path: str, *, required: bool) -> Iterator[Problem]:
+def _wrong(schema: Schema, value: Any, path: str, *, required: bool) -> Iterator[Problem]:
     if value is None or not schema.type or _is_plain(schema, value):
         return
     if schema.type == "object" and isinstance(value, dict):
@@ -327,14 +340,14 @@ def _wrong(schema: "Schema", value: Any, path: str, *, required: bool) -> Iterat
         yield _mistyped(schema, value, path)
 
 
-def _mistyped(schema: "Schema", value: Any, path: str) -> Problem:
+def _mistyped(schema: Schema, value: Any, path: str) -> Problem:
     name = _literal(value, "")
     said = f"{path} in body must be of type {schema.type}"
     named = {"bool": "boolean"}.get(name, name)
     return Problem(path, f'Invalid value: "{named}": {said}: "{named}"', "FieldValueTypeInvalid")
 
 
-def _missing(schema: "Schema", obj: Any, prefix: str) -> Iterator[Problem]:
+def _missing(schema: Schema, obj: Any, prefix: str) -> Iterator[Problem]:
     for name in schema.required:
         value = obj.get(name)
         if not _is_missing(value):

@@ -48,7 +48,8 @@ class ApiError(Exception):
             "status": "Failure",
             "message": str(self),
             "reason": self.reason,
-            **({"details": self.details} if self.details else {}),
+            # kubectl asks what was not found without looking whether that is told.
+            **({"details": self.details} if self.details or self.code == 404 else {}),
             "code": self.code,
         }
 
@@ -161,6 +162,12 @@ def invalid(kind: Kind, name: str, problems: Iterable[Problem]) -> Invalid:
 
 _BY_REASON = {cls.reason: cls for cls in ApiError.__subclasses__()}
 _BY_CODE = {cls.code: cls for cls in reversed(ApiError.__subclasses__())}
+
+
+def is_namespace_terminating(error: ApiError) -> bool:
+    """Whether a creation was refused because its namespace is going: asking again is no use."""
+    causes = error.details.get("causes") or ()
+    return any(cause.get("reason") == "NamespaceTerminating" for cause in causes)
 
 
 def from_status(status: Object) -> ApiError:

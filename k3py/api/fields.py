@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from k3py.api.errors import BadRequest
 from k3py.api.kind import Kind
+from k3py.api.labels import MOST_REQUIREMENTS
 from k3py.api.objects import Object
 
 _TERM = re.compile(r"^(?P<field>[^=!]+?)(?P<op>==|!=|=)(?P<value>.*)$", re.DOTALL)
@@ -40,7 +41,10 @@ EVERYTHING = Selector()
 def parse(kind: Kind, text: str) -> Selector:
     """Raises BadRequest for what is no selector, or names a field that cannot be selected."""
     found = []
-    for term in filter(None, text.split(",")):
+    terms = [term for term in text.split(",") if term]
+    if len(terms) > MOST_REQUIREMENTS:
+        raise BadRequest(f"a selector has at most {MOST_REQUIREMENTS} requirements")
+    for term in terms:
         parts = _TERM.match(term)
         if not parts:
             raise BadRequest(f"invalid selector: '{term}'; can't understand '{term}'")

@@ -4,21 +4,22 @@ Grammar and meaning: Kubernetes, "Labels and Selectors".
 """
 
 import re
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from k3py.api.errors import BadRequest
 
+# Every object of a list is held against each: more is no question but an attack.
+MOST_REQUIREMENTS = 500
 _NAME = re.compile(
     r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$"
 )
 _VALUE = re.compile(r"^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$")
-_TERM = re.compile(r"^\s*(?P<key>[^\s!=,()]+)\s+(?P<op>in|notin)\s*\((?P<values>[^()]*)\)\s*$")
-_EQUAL = re.compile(
-    r"^\s*(?P<key>[^\s!=<>,()]+)\s*(?P<op>==|=|!=|>|<)\s*(?P<value>[^\s!=<>,()]*)\s*$"
-)
-_COMMA = re.compile(r",(?![^()]*\))")
+_TOKEN = re.compile(r"\s*(==|!=|[!(),=<>]|[^\s!(),=<>]+)")
+_OPERATORS = {"=": "In", "==": "In", "!=": "NotIn", ">": "Gt", "<": "Lt"}
+_SETS = {"in": "In", "notin": "NotIn"}
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,14 @@ EVERYTHING = Selector()
 
 def parse(text: str) -> Selector:
     """The selector in kubectl's syntax: `app=web,tier in (a, b),!old`. Raises BadRequest."""
-    return Selector(tuple(_requirement(term) for term in _COMMA.split(text) if term.strip()))
+    tokens = _Tokens(text)
+    found = [_requirement(tokens)] if tokens.next else []
+    while tokens.next:
+        tokens.expect(",")
+        found.append(_requirement(tokens))
+        if len(found) > MOST_REQUIREMENTS:
+            raise BadRequest(f"a selector has at most {MOST_REQUIREMENTS} requirements")
+    return Selector(tuple(found))
 
 
 def selector(spec: Mapping[str, Any] | None) -> Selector:
@@ -114,22 +122,70 @@ def is_value(text: str) -> bool:
     return bool(_VALUE.fullmatch(text))
 
 
-def _requirement(term: str) -> Requirement:
-    if found := _TERM.match(term):
-        values = frozenset(v.strip() for v in found["values"].split(","))
-        return _checked(found["key"], "In" if found["op"] == "in" else "NotIn", values, term)
-    if found := _EQUAL.match(term):
-        operator = {"!=": "NotIn", ">": "Gt", "<": "Lt"}.get(found["op"], "In")
-        return _checked(found["key"], operator, frozenset((found["value"],)), term)
-    key = term.strip()
-    if key.startswith("!"):
-        return _checked(key[1:].strip(), "DoesNotExist", frozenset(), term)
-    return _checked(key, "Exists", frozenset(), term)
+class _Tokens:
+    """The words and signs of a selector, from left to right."""
+
+    def __init__(self, text: str) -> None:
+        self._left = deque(_TOKEN.findall(text))
+
+    @property
+    def next(self) -> str:
+        """What comes, empty at the end."""
+        return self._left[0] if self._left else ""
+
+    def accept(self, sign: str) -> bool:
+        """Take `sign`, if that is what comes."""
+        if self.next != sign:
+            return False
+        self._left.popleft()
+        return True
+
+    def expect(self, sign: str) -> None:
+        if not self.accept(sign):
+            raise self.refusal(f"'{sign}'")
+
+    def word(self) -> str:
+        if not self.next or self.next[0] in "!(),=<>":
+            raise self.refusal("identifier")
+        found: str = self._left.popleft()
+        return found
+
+    def refusal(self, expected: str) -> BadRequest:
+        shown = self.next[:64]
+        return BadRequest(f"unable to parse requirement: found '{shown}', expected: {expected}")
 
 
-def _checked(key: str, operator: str, values: frozenset[str], term: str) -> Requirement:
-    if not is_key(key) or not all(map(is_value, values)):
-        raise BadRequest(f"unable to parse requirement: {term.strip()!r} is not a label selector")
+def _requirement(tokens: _Tokens) -> Requirement:
+    if tokens.accept("!"):
+        return _checked(tokens.word(), "DoesNotExist")
+    key, sign = tokens.word(), tokens.next
+    if sign in ("", ","):
+        return _checked(key, "Exists")
+    if sign not in _OPERATORS and sign not in _SETS:
+        raise tokens.refusal("in, notin, =, ==, !=, gt, lt")
+    tokens.accept(sign)
+    if sign in _SETS:
+        return _checked(key, _SETS[sign], _values(tokens))
+    value = "" if tokens.next in ("", ",") else tokens.word()
+    return _checked(key, _OPERATORS[sign], frozenset((value,)))
+
+
+def _values(tokens: _Tokens) -> frozenset[str]:
+    """The values in parentheses; nothing between two commas is a value, too."""
+    tokens.expect("(")
+    found = set()
+    while True:
+        found.add("" if tokens.next in (",", ")") else tokens.word())
+        if tokens.accept(")"):
+            return frozenset(found)
+        tokens.expect(",")
+
+
+def _checked(key: str, operator: str, values: frozenset[str] = frozenset()) -> Requirement:
+    wrong = [v for v in values if not is_value(v)] if is_key(key) else [key]
+    if wrong:
+        raise BadRequest(f"unable to parse requirement: Invalid value: {wrong[0][:64]!r}")
     if operator in ("Gt", "Lt") and not re.fullmatch(r"-?\d+", next(iter(values))):
-        raise BadRequest(f"unable to parse requirement: {term.strip()!r} compares with no number")
+        why = "for 'Gt', 'Lt' operators, the value must be an integer"
+        raise BadRequest(f"unable to parse requirement: values: Invalid value: {why}")
     return Requirement(key, operator, values)

@@ -11,13 +11,14 @@ _DECIMAL = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "
 _MAX = Decimal((1 << 63) - 1)
 _NANO = Decimal("1e-9")
 _SYNTAX = re.compile(
-    r"^(?P<number>[+-]?(\d+\.?\d*|\.\d+))(?P<suffix>[KMGTPE]i|[numkMGTPE]?|[eE][+-]?\d{1,3})$"
+    r"(?P<number>[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+))"
+    r"(?P<suffix>[KMGTPE]i|[numkMGTPE]?|[eE][+-]?[0-9]{1,3})"
 )
 
 
 def parse(text: str | float) -> Decimal:
     """The number that a quantity stands for. Raises ValueError."""
-    found = _SYNTAX.match(str(text))
+    found = _SYNTAX.fullmatch(str(text))
     if not found:
         raise ValueError(f"{text!r} is not a quantity")
     number, suffix = Decimal(found["number"]), found["suffix"]
@@ -29,7 +30,7 @@ def parse(text: str | float) -> Decimal:
 
 
 def is_quantity(text: object) -> bool:
-    return isinstance(text, str | int | float) and bool(_SYNTAX.match(str(text)))
+    return isinstance(text, str | int | float) and bool(_SYNTAX.fullmatch(str(text)))
 
 
 def millis(text: str | float) -> int:

@@ -3,20 +3,16 @@
     pod = schema.for_kind("v1", "Pod")
     pod.property("spec").property("containers").merge_key      # name
 
-What a request goes through, in this order:
-
-    decode_problem → unknown → prune → complete → check
-
-A schema is read from the compiled table when it is first asked for, with all it refers
-to; nodes that say the same are the same object, so a kind costs little.
+What a request goes through along a schema stands in `decoding`. A schema is read from the
+compiled table when it is first asked for, with all it refers to; nodes that say the same
+are the same object, so a kind costs little.
 """
 
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
-from k3py.api import decoding, schemas
-from k3py.api.kind import Problem
+from k3py.api import schemas
 from k3py.api.objects import Object
 
 _NOTHING: dict[str, "Schema"] = {}
@@ -72,38 +68,6 @@ class Schema:
     def property(self, name: str) -> "Schema | None":
         """The schema of a field of a struct, or of a value of a map."""
         return self.properties.get(name) or self.values
-
-    def decode_problem(self, obj: Any) -> str | None:
-        """Why Go could not decode `obj` into this type, in Go's words; None if it could.
-
-        The API server answers 400: '<kind> in version "<version>" cannot be handled as a
-        <kind>: ' and this.
-        """
-        return decoding.problem(self, obj)
-
-    def unknown(self, obj: Any) -> list[str]:
-        """The paths of the fields that do not exist: spec.containers[0].foo."""
-        return decoding.unknown(self, obj)
-
-    def prune(self, obj: Object) -> None:
-        """Leave, in place, what Go would keep: no unknown fields, no nulls; quantities and
-        times in canonical form. `obj` must be decodable.
-        """
-        decoding.prune(self, obj)
-
-    def complete(self, obj: Object) -> None:
-        """Add, in place, the zero values that Go has where required fields are missing.
-
-        Then readers may index them. For whole objects only: a patch means what it leaves out.
-        """
-        decoding.complete(self, obj)
-
-    def check(self, obj: Object) -> list[Problem]:
-        """Values of the wrong type, and required fields that are missing or empty.
-
-        The status is the server's own: nothing is required of it.
-        """
-        return list(decoding.problems(self, obj))
 
     def __repr__(self) -> str:
         return f"<Schema {self.definition or self.type}>"

@@ -17,13 +17,13 @@ from k3py.api.kind import Problem
 from k3py.api.objects import Object
 from k3py.apiserver import keys
 from k3py.kinds import SERVICE
+from k3py.kinds.core.service import needs_node_ports
 from k3py.store.errors import Compacted
 from k3py.store.record import Record
 from k3py.store.store import Store
 from k3py.store.watch import Watch
 
 HEADLESS = "None"
-_WITH_PORTS = ("NodePort", "LoadBalancer")
 _LARGEST_RANGE = 1 << 20
 
 
@@ -84,14 +84,12 @@ class Allocator:
 
     def _allocate_ports(self, service: Object, mine: set[str]) -> set[str]:
         spec = service["spec"]
-        wants = spec.get("type") == "NodePort" or (
-            spec.get("type") == "LoadBalancer" and spec.get("allocateLoadBalancerNodePorts", True)
-        )
+        wants = needs_node_ports(service)
         taken: set[str] = set()
         # What is asked for by number goes first, so that a free choice cannot take it.
-        ports = sorted(spec.get("ports") or (), key=lambda p: not p.get("nodePort"))
-        by_number: dict[int, str] = {}
-        for at, port in enumerate(ports):
+        ports = enumerate(spec.get("ports") or ())
+        by_number: dict[int, int] = {}
+        for at, port in sorted(ports, key=lambda pair: not pair[1].get("nodePort")):
             number = port.get("nodePort")
             if number:
                 if str(number) not in mine and str(number) not in taken:
@@ -169,8 +167,6 @@ class Allocator:
         assert self._watch is not None
         while record := self._watch.next(0):
             self._learn(record)
-        if self._watch.closed:
-            self._follow()
 
     def _reload(self) -> None:
         prefix = keys.prefix(SERVICE)
@@ -193,42 +189,6 @@ class Allocator:
             self._holders[record.key] = held
             for what in held:
                 self._taken[what] = self._taken.get(what, 0) + 1
-
-
-def carry_over(new: Object, old: Object) -> None:
-    """Keep, in place, what a Service was given and an update leaves out or cannot keep.
-
-    As Kubernetes does: a manifest without clusterIP or nodePorts does not change them, and
-    a change of type drops those the new type has no use for.
-    """
-    spec, was = new["spec"], old["spec"]
-    new_type, old_type = spec.get("type", "ClusterIP"), was.get("type", "ClusterIP")
-    if new_type == "ExternalName":
-        for field in ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"):
-            if spec.get(field) == was.get(field):
-                spec.pop(field, None)
-    elif old_type != "ExternalName" and not spec.get("clusterIP") and was.get("clusterIP"):
-        spec["clusterIP"], spec["clusterIPs"] = was["clusterIP"], was["clusterIPs"]
-    _carry_ports(spec, was, keeps=new_type in _WITH_PORTS)
-    if not _needs_health_port(spec):
-        spec.pop("healthCheckNodePort", None)
-    elif was.get("healthCheckNodePort"):
-        spec.setdefault("healthCheckNodePort", was["healthCheckNodePort"])
-
-
-def _carry_ports(spec: Object, was: Object, *, keeps: bool) -> None:
-    given = {
-        (p.get("protocol"), p["port"]): p["nodePort"]
-        for p in was.get("ports") or ()
-        if p.get("nodePort")
-    }
-    used = {p.get("nodePort") for p in spec.get("ports") or ()}
-    for port in spec.get("ports") or ():
-        had = given.get((port.get("protocol"), port["port"]))
-        if keeps and had and not port.get("nodePort") and had not in used:
-            port["nodePort"] = had
-        elif not keeps and port.get("nodePort") in given.values():
-            del port["nodePort"]
 
 
 def _held(service: Object) -> Iterable[str]:

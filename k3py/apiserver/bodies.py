@@ -5,6 +5,7 @@ text, and numbers are those of JSON.
 """
 
 import re
+import threading
 from collections.abc import Iterable
 from typing import Any
 
@@ -12,6 +13,7 @@ import orjson
 
 from k3py.api import errors
 from k3py.api.patch import bounds
+from k3py.base import threads
 from k3py.client.client import Patch
 
 LARGEST_BYTES = 3 << 20
@@ -19,6 +21,8 @@ JSON = "application/json"
 YAML = "application/yaml"
 PROTOBUF = "application/vnd.kubernetes.protobuf"
 _PATCHES = frozenset(how.value for how in Patch)
+# A megabyte of YAML takes seconds: elsewhere, while others are served, and one at a time.
+_yaml_turn = threading.Lock()
 # So few brackets cannot nest too deep: most bodies need no closer look.
 _FEW = bounds.DEEPEST
 
@@ -53,6 +57,11 @@ def decoded(body: bytes, content_type: str) -> Any:
 
 
 def to_yaml(value: Any) -> bytes:
+    with _yaml_turn:
+        return threads.offload(_dumped, value)
+
+
+def _dumped(value: Any) -> bytes:
     import yaml
 
     text: bytes = yaml.dump(value, Dumper=_dumper(), encoding="utf-8", default_flow_style=False)
@@ -74,13 +83,20 @@ def _yaml(body: bytes) -> Any:
             return orjson.loads(body)
         except orjson.JSONDecodeError:
             pass  # flow style YAML
+    with _yaml_turn:
+        return threads.offload(_loaded, body)
+
+
+def _loaded(body: bytes) -> Any:
     import yaml
 
     try:
         if body.count(b"*") and _aliases(yaml, body):
             raise errors.BadRequest("error converting YAML to JSON: aliases are not allowed here")
-        return _plain(yaml.load(body, Loader=_loader()))  # noqa: S506 - a safe loader
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as wrong:
+        loaded = yaml.load(body, Loader=_loader())  # noqa: S506 - a safe loader
+        # What JSON has no form for is refused here, and keys become text.
+        return orjson.loads(orjson.dumps(loaded, option=orjson.OPT_NON_STR_KEYS))
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, TypeError, ValueError) as wrong:
         raise errors.BadRequest(
             f"error converting YAML to JSON: yaml: {_first_line(wrong)}"
         ) from None
@@ -90,23 +106,6 @@ def _aliases(yaml: Any, body: bytes) -> bool:
     """Whether a document refers to parts of itself: a few bytes could stand for gigabytes."""
     events: Iterable[Any] = yaml.parse(body, Loader=_loader())
     return any(isinstance(event, yaml.AliasEvent) for event in events)
-
-
-def _plain(value: Any) -> Any:
-    """Map keys as JSON has them: text."""
-    if isinstance(value, dict):
-        return {_key(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, list):
-        return [_plain(v) for v in value]
-    return value
-
-
-def _key(key: Any) -> str:
-    if isinstance(key, bool):
-        return "true" if key else "false"
-    if isinstance(key, str | int | float):
-        return str(key)
-    raise ValueError(f"invalid map key: {key!r}")
 
 
 def _first_line(wrong: Exception) -> str:
@@ -144,7 +143,6 @@ def _loader() -> Any:
         class Loader(yaml.CSafeLoader):
             """Dates stay text, base-60 numbers too; 1e3 is a number."""
 
-        kept = ("tag:yaml.org,2002:timestamp", "int", "float")
         Loader.yaml_implicit_resolvers = {
             first: [
                 (tag, pattern)
@@ -153,7 +151,6 @@ def _loader() -> Any:
             ]
             for first, resolvers in yaml.CSafeLoader.yaml_implicit_resolvers.items()
         }
-        del kept
         Loader.add_implicit_resolver("tag:yaml.org,2002:int", _INTEGER, list("-+0123456789"))
         Loader.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, list("-+.0123456789"))
         for tag in ("int", "float"):

@@ -19,6 +19,7 @@ from k3py.apiserver.request import Options
 from k3py.kinds import NAMESPACE, POD
 
 DEFAULT_GRACE_SECONDS = 30
+_LONGEST_GRACE_SECONDS = 10**9  # longer than any pod lives; the end must be a date
 _ENDED = ("Succeeded", "Failed")
 _POLICIES = ("", "Orphan", "Background", "Foreground")
 
@@ -117,7 +118,7 @@ def _grace(kind: Kind, obj: Object, wanted: int | None) -> int:
     grace = wanted if wanted is not None else own
     if grace is None:
         return DEFAULT_GRACE_SECONDS
-    return 1 if grace < 0 else int(grace)
+    return 1 if grace < 0 else min(int(grace), _LONGEST_GRACE_SECONDS)
 
 
 def _shortens(metadata: Object, wanted: int | None) -> bool:

@@ -5,36 +5,9 @@ from typing import Any
 
 from k3py.api.kind import Kind
 from k3py.api.objects import Object
+from k3py.apiserver import operations
 from k3py.apiserver.paths import Resources
 
-# Subresources speak kinds of their own: group, version, kind.
-_SCALE = ("autoscaling", "v1", "Scale")
-_KINDS = {
-    "binding": ("", "v1", "Binding"),
-    "eviction": ("policy", "v1", "Eviction"),
-    "token": ("authentication.k8s.io", "v1", "TokenRequest"),
-    "exec": ("", "v1", "PodExecOptions"),
-    "attach": ("", "v1", "PodAttachOptions"),
-    "portforward": ("", "v1", "PodPortForwardOptions"),
-}
-_PROXIES = {
-    "pods": "PodProxyOptions",
-    "nodes": "NodeProxyOptions",
-    "services": "ServiceProxyOptions",
-}
-_VERBS = {
-    "status": ["get", "patch", "update"],
-    "scale": ["get", "patch", "update"],
-    "binding": ["create"],
-    "eviction": ["create"],
-    "token": ["create"],
-    "finalize": ["update"],
-    "log": ["get"],
-    "exec": ["create", "get"],
-    "attach": ["create", "get"],
-    "portforward": ["create", "get"],
-    "proxy": ["create", "delete", "get", "patch", "update"],
-}
 _DISCOVERY = "apidiscovery.k8s.io"
 
 
@@ -121,23 +94,20 @@ class Discovery:
         return [row, *(self._subrow(kind, name) for name in self._subresources(kind))]
 
     def _subrow(self, kind: Kind, name: str) -> Object:
-        group, version, of = _subkind(kind, name)
+        group, version, of = operations.spoken(kind, name)
         row: Object = {
             "name": f"{kind.plural}/{name}",
             "singularName": "",
             "namespaced": kind.namespaced,
             "kind": of,
-            "verbs": _VERBS[name],
+            "verbs": operations.verbs(name),
         }
         if (group, version) != (kind.group, kind.version):
             row |= {"group": group, "version": version}
         return row
 
     def _subresources(self, kind: Kind) -> list[str]:
-        names = [*kind.subresources]
-        names += ["status"] if kind.has_status else []
-        names += ["scale"] if kind.has_scale else []
-        return sorted(name for name in names if name in _VERBS and self._served(kind, name))
+        return sorted(n for n in operations.subresources(kind) if self._served(kind, n))
 
     def _aggregated(self, path: str) -> Object:
         core = path == "/api"
@@ -181,8 +151,8 @@ class Discovery:
         subrows = [
             {
                 "subresource": name,
-                "responseKind": _response_kind(*_subkind(kind, name)),
-                "verbs": _VERBS[name],
+                "responseKind": _response_kind(*operations.spoken(kind, name)),
+                "verbs": operations.verbs(name),
             }
             for name in self._subresources(kind)
         ]
@@ -198,14 +168,6 @@ def wants_aggregated(accept: str) -> bool:
 
 
 AGGREGATED_TYPE = f"application/json;g={_DISCOVERY};v=v2;as=APIGroupDiscoveryList"
-
-
-def _subkind(kind: Kind, name: str) -> tuple[str, str, str]:
-    if name == "scale":
-        return _SCALE
-    if name == "proxy":
-        return ("", "v1", _PROXIES[kind.plural])
-    return _KINDS.get(name, (kind.group, kind.version, kind.kind))
 
 
 def _response_kind(group: str, version: str, kind: str) -> dict[str, Any]:

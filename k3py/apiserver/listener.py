@@ -142,6 +142,13 @@ class _Handler(pywsgi.WSGIHandler):  # type: ignore[misc]
         log.debug("bad request", client=self.client_address, why=ex)
         return ("400", _BAD_REQUEST)
 
+    def handle_error(self, t: Any, v: Any, tb: Any) -> None:
+        if isinstance(v, OSError):  # a client that is gone, however its TLS puts it
+            log.debug("connection lost", client=self.client_address, why=v)
+            self.close_connection = True
+            return
+        super().handle_error(t, v, tb)
+
     def log_error(self, msg: str, *args: Any) -> None:
         log.debug("bad request", what=msg % args if args else msg)
 

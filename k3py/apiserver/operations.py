@@ -1,6 +1,6 @@
-"""The operations that OpenAPI lists: which paths a kind has, and what each takes and gives.
+"""What can be done to a kind: its paths and subresources, what each takes and gives.
 
-Neutral between the two versions of OpenAPI; `openapi` writes them down in either.
+Discovery tells it in its words, and `openapi` writes it down in either version of OpenAPI.
 kubectl looks here for two things: the kinds behind a path (explain) and whether a PATCH
 takes fieldValidation (if so, the server validates and not kubectl).
 """
@@ -50,9 +50,6 @@ _EVERYTHING = ("get", "post", "put", "patch", "delete")
 SUBRESOURCES = {
     "status": Speech(_CHANGE),
     "scale": Speech(_CHANGE, Gvk("autoscaling", "v1", "Scale")),
-    "ephemeralcontainers": Speech(_CHANGE),
-    "resize": Speech(_CHANGE),
-    "approval": Speech(_CHANGE),
     "finalize": Speech(("put",)),
     "binding": Speech(("post",), Gvk("", "v1", "Binding")),
     "eviction": Speech(("post",), Gvk("policy", "v1", "Eviction")),
@@ -64,6 +61,7 @@ SUBRESOURCES = {
     "proxy": Speech(_EVERYTHING),
 }
 _STREAMED = ("log", "exec", "attach", "portforward", "proxy")
+_VERBS = {"get": "get", "post": "create", "put": "update", "patch": "patch", "delete": "delete"}
 _WORDS = {"get": "read", "list": "list", "post": "create", "put": "replace", "patch": "patch",
           "delete": "delete", "deletecollection": "delete"}  # fmt: skip
 
@@ -128,13 +126,25 @@ def operations(kind: Kind, served: Callable[[Kind, str], bool]) -> Iterator[Oper
     if "delete" in kind.verbs:
         yield _operation(kind, one, "delete", "delete")
     for name in subresources(kind):
-        if name in SUBRESOURCES and served(kind, name):
+        if served(kind, name):
             yield from _subresource(kind, f"{one}/{name}", name)
 
 
 def subresources(kind: Kind) -> tuple[str, ...]:
     named = (("status", kind.has_status), ("scale", kind.has_scale))
     return (*(name for name, there in named if there), *kind.subresources)
+
+
+def spoken(kind: Kind, subresource: str) -> Gvk:
+    """The kind that goes into a subresource and comes out."""
+    if subresource == "proxy":
+        return Gvk("", "v1", f"{kind.kind}ProxyOptions")
+    return SUBRESOURCES[subresource].kind or gvk(kind)
+
+
+def verbs(subresource: str) -> list[str]:
+    """Kubernetes' verbs for a subresource, sorted."""
+    return sorted(_VERBS[method] for method in SUBRESOURCES[subresource].methods)
 
 
 def _collection(kind: Kind, path: str) -> Iterator[Operation]:
@@ -148,21 +158,18 @@ def _collection(kind: Kind, path: str) -> Iterator[Operation]:
 
 
 def _subresource(kind: Kind, path: str, name: str) -> Iterator[Operation]:
-    speech = SUBRESOURCES[name]
-    spoken = speech.kind or gvk(kind)
-    if name == "proxy":  # else a PATCH of the proxy would pass for one of the object
-        spoken = spoken._replace(kind=f"{kind.kind}ProxyOptions")
+    of = spoken(kind, name)
     suffix = name.title()
-    for method in speech.methods:
+    for method in SUBRESOURCES[name].methods:
         if name in _STREAMED:
             id_ = _id("connect", kind, f"{method.title()}{suffix}")
-            yield Operation(path, method, "connect", id_, spoken)
+            yield Operation(path, method, "connect", id_, of)
         else:
             made = _operation(kind, path, method, method, suffix=suffix)
             yield made._replace(
-                kind=spoken,
-                takes=spoken if made.takes == gvk(kind) else made.takes,
-                gives=spoken,
+                kind=of,
+                takes=of if made.takes == gvk(kind) else made.takes,
+                gives=of,
             )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from k3py.api import errors, schema
+from k3py.api import decoding, errors, schema
 from k3py.api.kind import Problem
 from k3py.api.objects import Object, copy
 from k3py.api.patch import apply as server_side
@@ -26,14 +26,14 @@ def refine(request: Request, obj: Object) -> Iterator[Problem]:
     shape = schema.for_kind(kind.api_version, kind.kind)
     if shape is None:
         return iter(())
-    if why := shape.decode_problem(obj):
+    if why := decoding.problem(shape, obj):
         raise errors.BadRequest(
             f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: {why}'
         )
     _report_unknown(request, [f'unknown field "{path}"' for path in _unknown(shape, request, obj)])
-    shape.prune(obj)
-    shape.complete(obj)
-    return iter(shape.check(obj))
+    decoding.prune(shape, obj)
+    decoding.complete(shape, obj)
+    return decoding.check(shape, obj)
 
 
 def decoded_as(api_version: str, kind: str, body: Any) -> Object:
@@ -47,10 +47,10 @@ def decoded_as(api_version: str, kind: str, body: Any) -> Object:
         raise errors.BadRequest(f"the body of the request is a {body['kind']}, no {kind}")
     shape = schema.for_kind(api_version, kind)
     assert shape is not None, f"{api_version} {kind} has a schema"
-    if why := shape.decode_problem(body):
+    if why := decoding.problem(shape, body):
         raise errors.BadRequest(f"the body of the request cannot be handled as a {kind}: {why}")
     found: Object = copy(body)
-    shape.prune(found)
+    decoding.prune(shape, found)
     found.setdefault("metadata", {})
     return found
 
@@ -79,7 +79,7 @@ def check_media_type(how: str) -> None:
 
 
 def _unknown(shape: schema.Schema, request: Request, obj: Object) -> list[str]:
-    return [] if request.options.validation == "Ignore" else shape.unknown(obj)
+    return [] if request.options.validation == "Ignore" else decoding.unknown(shape, obj)
 
 
 def _report_unknown(request: Request, found: list[str]) -> None:
@@ -120,10 +120,10 @@ def applied(request: Request, old: Object | None, now: datetime) -> Object:
     body: Object = copy(request.body)
     body.setdefault("metadata", {}).setdefault("name", request.name)
     if shape is not None:
-        if why := shape.decode_problem(body):
+        if why := decoding.problem(shape, body):
             raise errors.BadRequest(f"failed to create typed patch object: {why}")
         _report_unknown(request, [f'unknown field "{p}"' for p in _unknown(shape, request, body)])
-        shape.prune(body)
+        decoding.prune(shape, body)
     return server_side.apply(
         old,
         body,
@@ -136,16 +136,8 @@ def applied(request: Request, old: Object | None, now: datetime) -> Object:
 
 
 def track(request: Request, old: Object | None, new: Object, now: datetime) -> None:
-    """Keep the managed fields of an object up to date, in place, once somebody applied it.
-
-    Until then nobody asks who owns what: the fields cost memory and every write time, and
-    whoever applies first finds all of it owned by "before-first-apply".
-    """
-    metadata = new["metadata"]
-    if old is None or not old["metadata"].get("managedFields"):
-        metadata.pop("managedFields", None)
-        return
-    kind = request.kind
+    """Keep the managed fields of an object up to date, in place."""
+    metadata, kind = new["metadata"], request.kind
     found = server_side.track(
         old,
         new,

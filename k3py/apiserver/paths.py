@@ -4,6 +4,7 @@
 /apis/apps/v1/namespaces/home/deployments   every other
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 from urllib.parse import unquote
@@ -15,6 +16,7 @@ from k3py.apiserver.request import DEFAULTS, Options
 _METHODS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 _TRUE = ("true", "1", "t", "T", "TRUE", "True")
 _LONGEST_SEGMENT = 253
+_INT64, _LIMIT = re.compile(r"[-+]?[0-9]{1,30}"), 1 << 63
 
 
 class Target(NamedTuple):
@@ -106,7 +108,7 @@ def options(query: Mapping[str, str]) -> Options:
         validation=_validation(query.get("fieldValidation") or "Warn"),
         labels=query.get("labelSelector", ""),
         fields=query.get("fieldSelector", ""),
-        limit=_number(query, "limit") or 0,
+        limit=max(0, _number(query, "limit") or 0),
         continue_=query.get("continue", ""),
         since=query.get("resourceVersion", ""),
         match=query.get("resourceVersionMatch", ""),
@@ -163,12 +165,13 @@ def _number(query: Mapping[str, str], name: str) -> int | None:
     text = query.get(name)
     if not text:
         return None
-    try:
-        return int(text)
-    except ValueError:
+    number = int(text) if _INT64.fullmatch(text) else None
+    if number is None or not -_LIMIT <= number < _LIMIT:
+        why = "invalid syntax" if number is None else "value out of range"
         raise errors.BadRequest(
-            f'unable to decode query parameters: strconv.ParseInt: parsing "{text}": invalid syntax'
-        ) from None
+            f'unable to decode query parameters: strconv.ParseInt: parsing "{text}": {why}'
+        )
+    return number
 
 
 def _dry_run(text: str) -> bool:

@@ -7,7 +7,7 @@ asks; `local` feeds it those of the components in this process. Both get the sam
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from k3py.api import errors
 from k3py.apiserver import authz
@@ -44,6 +44,10 @@ class Pipeline:
     def handle(self, request: Request) -> Answer:
         """The answer to a request. Raises ApiError."""
         self.check(request)
+        return self.serve(request)
+
+    def serve(self, request: Request) -> Answer:
+        """The answer to a request that `check` has allowed. Raises ApiError."""
         try:
             return self._serve(request)
         except StoreFull as full:
@@ -67,7 +71,13 @@ class Pipeline:
             return self.virtual[kind.plural](request)
         if kind.namespaced and not request.namespace and verb not in ("list", "watch"):
             raise _no_such_resource()
+        if verb == "patch":
+            return self.registry.patch(request, self._check_creation)
         return _VERBS[verb](self.registry, request)
+
+    def _check_creation(self, request: Request) -> None:
+        """Who applies what is not there creates it, and needs the right to."""
+        self.check(replace(request, verb="create"))
 
     def _subresource(self, request: Request) -> One:
         serve = self.subresources.get((request.kind.plural, request.subresource))
@@ -84,7 +94,6 @@ _VERBS: Mapping[str, Callable[[Registry, Request], Answer]] = {
     "watch": Registry.watch,
     "create": Registry.create,
     "update": Registry.update,
-    "patch": Registry.patch,
     "delete": Registry.delete,
     "deletecollection": Registry.delete_collection,
 }

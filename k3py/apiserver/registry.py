@@ -128,10 +128,13 @@ class Registry:
             )
         return self.rewrite(request, lambda _: copy(body), part=_part(request))
 
-    def patch(self, request: Request) -> One:
-        """Kubernetes' four kinds of patch; an apply patch creates what is not there."""
+    def patch(self, request: Request, check_creation: Callable[[Request], None]) -> One:
+        """Kubernetes' four kinds of patch; an apply patch creates what is not there.
+
+        `check_creation` raises Forbidden for who may patch, but not create.
+        """
         if request.how == patching.APPLY:
-            return self._apply(request)
+            return self._apply(request, check_creation)
 
         def change(old: Object) -> Object:
             new = patching.patched(request, old)
@@ -140,7 +143,7 @@ class Registry:
 
         return self.rewrite(request, change, part=_part(request))
 
-    def _apply(self, request: Request) -> One:
+    def _apply(self, request: Request, check_creation: Callable[[Request], None]) -> One:
         patching.check_apply(request)
         for _ in range(_ATTEMPTS):
             try:
@@ -152,6 +155,7 @@ class Registry:
             except errors.NotFound:
                 if request.subresource or (request.body.get("metadata") or {}).get("uid"):
                     raise
+            check_creation(request)
             try:
                 return self._create(request, patching.applied(request, None, self._clock.now()))
             except Conflict:
@@ -164,7 +168,8 @@ class Registry:
         """Replace an object by what `change` makes of a copy of it.
 
         `part` restores what this endpoint may not write. A `trusted` change is the server's
-        own: neither schema, nor admission, nor the kind's rules look at it.
+        own: neither schema, nor admission, nor the kind's rules look at it, and nobody
+        comes to own a field by it.
         """
         kind, key = request.kind, request.key
         for _ in range(_ATTEMPTS):
@@ -176,7 +181,7 @@ class Registry:
             new = (part or stewardship.whole)(kind, new, old)
             try:
                 if trusted:
-                    return self._replace(request, record, old, new)
+                    return self._replace(request, record, old, new, tracked=False)
                 return self._check_and_replace(request, record, old, new)
             except Conflict:
                 continue
@@ -204,14 +209,16 @@ class Registry:
                 return self._replace(request, record, old, new)
         return self._replace(request, record, old, new)
 
-    def _replace(self, request: Request, record: Record, old: Object, new: Object) -> One:
+    def _replace(
+        self, request: Request, record: Record, old: Object, new: Object, *, tracked: bool = True
+    ) -> One:
         kind, now = request.kind, self._clock.now()
         if request.how != patching.APPLY and stewardship.is_same(new, old):
             return One(_value(record))
         if request.how == patching.APPLY:
             if patching.is_same_apply(new, old):
                 return One(_value(record))
-        else:
+        elif tracked:
             patching.track(request, old, new, now)
         if request.options.dry_run:
             return One(orjson.dumps(new))

@@ -83,10 +83,14 @@ class Request:
 
 
 class One(NamedTuple):
-    """The answer that is one object, as the bytes of its JSON."""
+    """The answer that is one object, as the bytes of its JSON.
+
+    `kind` says what it is where that is not the kind that was asked.
+    """
 
     value: bytes
     code: int = 200
+    kind: Kind | None = None
 
 
 class Many(NamedTuple):

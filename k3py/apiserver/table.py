@@ -14,7 +14,7 @@ from k3py.api.objects import Object, Objects
 Include = Literal["None", "Metadata", "Object"]
 
 _VERSION = "meta.k8s.io/v1"
-_NAME = Column("Name", lambda obj: obj["metadata"]["name"], format="name")
+_NAME = Column("Name", lambda obj: obj["metadata"].get("name", ""), format="name")
 
 
 def table(

@@ -1,6 +1,6 @@
 """The HTTP face: Flask, one route, and the pipeline behind it. Errors are Status objects."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import parse_qsl
@@ -11,17 +11,10 @@ from werkzeug.exceptions import HTTPException
 from k3py.api import errors
 from k3py.api.objects import Object
 from k3py.apiserver import authn, bodies, patching, paths, rendering
+from k3py.apiserver.authn.impersonation import impersonated
 from k3py.apiserver.authz import Attributes
 from k3py.apiserver.pipeline import Pipeline
-from k3py.apiserver.request import (
-    ANONYMOUS,
-    AUTHENTICATED,
-    UNAUTHENTICATED,
-    Many,
-    One,
-    Request,
-    User,
-)
+from k3py.apiserver.request import ANONYMOUS, Many, One, Request, User
 from k3py.apiserver.watching import Refused, Stream
 from k3py.base.log import Log
 
@@ -35,6 +28,8 @@ Connect = Callable[[Request, flask.Request], Response]
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 _PUBLIC = ("/livez", "/readyz", "/healthz", "/version")
 _WITH_BODY = ("POST", "PUT", "PATCH", "DELETE")
+# In characters, of one warning and of all of them.
+_LONGEST_WARNING, _MOST_WARNED = 256, 4096
 
 
 @dataclass(frozen=True)
@@ -125,24 +120,36 @@ def _resource(face: Face, request: Request, http: flask.Request) -> Response:
     form = rendering.form(headers.get("HTTP_ACCEPT", ""), included)
     if request.verb == "patch":
         patching.check_media_type(request.how)
+    face.pipeline.check(request)  # before the body: reading it is work for who has no right to it
     if http.method in _WITH_BODY:
         request = replace(request, body=_body(http, request))
     if not request.options.manager and request.verb in ("create", "update", "patch"):
         manager = headers.get("HTTP_USER_AGENT", "").partition("/")[0][:128]
         if request.how != "application/apply-patch+yaml":
             request = replace(request, options=replace(request.options, manager=manager))
-    answer = face.pipeline.handle(request)
+    answer = face.pipeline.serve(request)
     if isinstance(answer, One):
-        response = Response(
-            rendering.one(request.kind, answer.value, form), answer.code, mimetype=form.media_type
-        )
+        body = rendering.one(answer.kind or request.kind, answer.value, form)
+        response = Response(body, answer.code, mimetype=form.media_type)
     elif isinstance(answer, Many):
         response = Response(rendering.many(answer, form), mimetype=form.media_type)
     else:
         return _streamed(answer, form, http)
-    for warning in request.warnings:
-        response.headers.add("Warning", '299 - "' + warning.replace('"', '\\"') + '"')
+    for header in _warning_headers(request.warnings):
+        response.headers.add("Warning", header)
     return response
+
+
+def _warning_headers(warnings: Iterable[str]) -> Iterator[str]:
+    """Warnings as RFC 7234 has them: no control characters, and as much as Kubernetes sends."""
+    left = _MOST_WARNED
+    for warning in warnings:
+        shown = "".join(filter(str.isprintable, warning))[: min(_LONGEST_WARNING, left)]
+        if not shown:
+            return
+        left -= len(shown)
+        quoted = shown.replace("\\", "\\\\").replace('"', '\\"')
+        yield f'299 - "{quoted}"'.encode().decode("latin-1")  # bytes, as WSGI wants them
 
 
 def _streamed(answer: Stream | Refused, form: rendering.Form, http: flask.Request) -> Response:
@@ -185,6 +192,10 @@ def _document(face: Face, http: flask.Request, user: User, path: str) -> Respons
         raise errors.NotFound("the server could not find the requested resource")
     if not path.startswith(_PUBLIC):
         face.pipeline.authorize(user, Attributes(http.method.lower(), path=path))
+    if http.method not in ("GET", "HEAD"):
+        raise errors.MethodNotAllowed(
+            "the server does not allow this method on the requested resource"
+        )
     return document(http)
 
 
@@ -200,31 +211,7 @@ def _user(face: Face, http: flask.Request) -> User:
     user = authn.authenticated(
         environ.get("k3py.certificate"), environ.get("HTTP_AUTHORIZATION", ""), face.verifiers
     )
-    if "HTTP_IMPERSONATE_USER" not in environ:
-        return user
-    return _impersonated(face.pipeline, user, http)
-
-
-def _impersonated(pipeline: Pipeline, user: User, http: flask.Request) -> User:
-    """Whom the caller wants to be, if they may. Raises Forbidden."""
-    name = http.headers["Impersonate-User"]
-    named = [
-        group for line in http.headers.getlist("Impersonate-Group") for group in line.split(",")
-    ]
-    if name.startswith("system:serviceaccount:"):
-        _, _, namespace, account = [*name.split(":"), "", ""][:4]
-        asked = [
-            Attributes("impersonate", "", "serviceaccounts", namespace=namespace, name=account)
-        ]
-        implied = ["system:serviceaccounts", f"system:serviceaccounts:{namespace}"]
-    else:
-        asked = [Attributes("impersonate", "", "users", name=name)]
-        implied = []
-    asked += [Attributes("impersonate", "", "groups", name=group) for group in named]
-    for one in asked:
-        pipeline.authorize(user, one)
-    last = UNAUTHENTICATED if name == ANONYMOUS.name else AUTHENTICATED
-    return User(name, tuple(dict.fromkeys([*(named or implied), last])))
+    return impersonated(environ, user, face.pipeline.authorize)
 
 
 def _refusal(error: errors.ApiError) -> Response:

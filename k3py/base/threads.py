@@ -109,5 +109,14 @@ def offload(call: Callable[..., T], *args: Any) -> T:
         return call(*args)
     import gevent
 
-    result: T = gevent.get_hub().threadpool.apply(call, args)
-    return result
+    def outcome() -> tuple[T, None] | tuple[None, Exception]:
+        try:
+            return call(*args), None
+        except Exception as failure:  # gevent would print it, whether somebody expects it or not
+            return None, failure
+
+    result, failure = gevent.get_hub().threadpool.apply(outcome)
+    if failure:
+        raise failure
+    done: T = result
+    return done

@@ -163,7 +163,8 @@ class Recorder:
                 self._keep(saying, said, more)
                 return False
             except errors.ApiError as failure:
-                log.warning("event not written", reason=saying.reason, why=failure)
+                tell = log.debug if errors.is_namespace_terminating(failure) else log.warning
+                tell("event not written", reason=saying.reason, why=failure)
 
     def _keep(self, saying: _Saying, said: _Said, more: int) -> None:
         """It was not said after all: it is the next to be."""

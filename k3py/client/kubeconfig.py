@@ -73,7 +73,9 @@ def read(path: Path, *, context: str = "") -> Kubeconfig:
     try:
         content = yaml.safe_load(path.read_text())
     except FileNotFoundError as missing:
-        raise Unusable(f"{path}: there is no such file") from missing
+        raise Unusable(
+            f"{path}: there is no such kubeconfig; the server's own is its /etc/k3py/k3py.yaml"
+        ) from missing
     except PermissionError as forbidden:
         raise Unusable(f"{path}: may not be read by this user; try with sudo") from forbidden
     except OSError as refused:

@@ -102,8 +102,7 @@ class Loop(ABC, Generic[K]):
             self.queue.retry(key)  # the world moved on; look again
             self.log.debug("overtaken", key=key, why=passed)
         except errors.ApiError as failure:
-            seconds = self.queue.retry(key)
-            self.log.warning("failed, will retry", key=key, seconds=seconds, why=failure)
+            self._failed(key, failure)
         except Exception:
             self.queue.retry(key)
             self.log.exception("failed, will retry", key=key)
@@ -111,6 +110,14 @@ class Loop(ABC, Generic[K]):
             self.queue.forget(key)
         finally:
             self.queue.done(key)
+
+    def _failed(self, key: K, failure: errors.ApiError) -> None:
+        if errors.is_namespace_terminating(failure):
+            self.queue.forget(key)
+            self.log.debug("its namespace is going", key=key, why=failure)
+            return
+        seconds = self.queue.retry(key)
+        self.log.warning("failed, will retry", key=key, seconds=seconds, why=failure)
 
     def _work(self, stop: threads.Stop) -> None:
         for key in self.queue:
@@ -181,12 +188,6 @@ def pods_by_node(informers: Informers) -> Callable[[str], Objects]:
     cache = informers.of(POD).cache
     cache.add_index(BY_NODE, node_of)
     return lambda name: cache.by(BY_NODE, name)
-
-
-def is_namespace_terminating(refusal: errors.ApiError) -> bool:
-    """Whether a creation was refused because its namespace is being deleted."""
-    causes = refusal.details.get("causes") or ()
-    return any(cause.get("reason") == "NamespaceTerminating" for cause in causes)
 
 
 def _nobody(namespace: str) -> str:

@@ -19,7 +19,6 @@ from k3py.controllers.controller import (
     BY_CONTROLLER,
     Controller,
     controllers_of,
-    is_namespace_terminating,
 )
 from k3py.controllers.rollout import Aim
 from k3py.kinds import DEPLOYMENT, POD, REPLICA_SET
@@ -151,7 +150,7 @@ class DeploymentController(Controller):
         except errors.AlreadyExists:
             return self._collided(at, rs)
         except errors.ApiError as refusal:
-            if not is_namespace_terminating(refusal):  # then there is nobody left to tell
+            if not errors.is_namespace_terminating(refusal):  # then there is nobody left to tell
                 self._refused(at, rs, refusal)
             raise
         name, size = made["metadata"]["name"], made["spec"]["replicas"]

@@ -11,7 +11,7 @@ from k3py.client.cached import CachedClient
 from k3py.client.events import NORMAL, WARNING, Recorder
 from k3py.client.informer import Informers
 from k3py.controllers import adoption, parallel
-from k3py.controllers.controller import BY_CONTROLLER, Controller, is_namespace_terminating
+from k3py.controllers.controller import Controller
 from k3py.kinds import POD, REPLICA_SET
 from k3py.kinds.core import pod as pods
 
@@ -68,7 +68,7 @@ class ReplicaSetController(Controller):
         try:
             created = self.client.create(POD, pod)
         except errors.ApiError as refusal:
-            if not is_namespace_terminating(refusal):
+            if not errors.is_namespace_terminating(refusal):
                 message = f"Error creating: {refusal}"
                 self.recorder.event(REPLICA_SET, rs, WARNING, "FailedCreate", message)
             raise
@@ -90,7 +90,7 @@ class ReplicaSetController(Controller):
     def _neighbours(self, rs: Object) -> dict[str, int]:
         """How many pods each node has of this ReplicaSet and of its siblings in a rollout."""
         owner = meta.controller(rs)
-        family = self._sets.by(BY_CONTROLLER, owner["uid"]) if owner else [rs]
+        family = self._sets.by("controller", owner["uid"]) if owner else [rs]
         counts: dict[str, int] = {}
         for member in family:
             for pod in self.owned(POD, member):
@@ -166,7 +166,7 @@ def first_to_go(
             _deletion_cost(pod),
             -neighbours.get(pods.node_name(pod), 0),
             _magnitude(ready.get("lastTransitionTime"), now) if ready and is_ready else 0,
-            -max((c["restartCount"] for c in _containers(pod)), default=0),
+            -sum(c["restartCount"] for c in pod["status"].get("containerStatuses") or ()),
             _magnitude(pod["metadata"]["creationTimestamp"], now),
             meta.uid(pod),
         )
@@ -203,10 +203,6 @@ def _seconds_to_available(rs: Object, pod: Object, now: datetime) -> float:
         return 0
     since = times.parse(ready["lastTransitionTime"])
     return patience - (now - since) / timedelta(seconds=1)
-
-
-def _containers(pod: Object) -> Objects:
-    return pod["status"].get("containerStatuses") or []
 
 
 def _deletion_cost(pod: Object) -> int:

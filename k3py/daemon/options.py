@@ -102,7 +102,12 @@ def config_files(path: Path) -> list[Path]:
 def _read(path: Path) -> Mapping[str, Any]:
     try:
         content = yaml.safe_load(path.read_text())
-    except (OSError, ValueError, yaml.YAMLError) as wrong:
+    except yaml.YAMLError as wrong:
+        mark = getattr(wrong, "problem_mark", None)
+        where = f", line {mark.line + 1}" if mark else ""
+        why = getattr(wrong, "problem", None) or " ".join(str(wrong).split())
+        raise BadConfiguration(f"{path}{where}: is not YAML: {why}") from wrong
+    except (OSError, ValueError) as wrong:
         raise BadConfiguration(f"{path}: cannot be read: {wrong}") from wrong
     if content is None:
         return {}

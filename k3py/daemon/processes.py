@@ -47,8 +47,8 @@ def claim(path: Path, argv: Sequence[str]) -> None:
         os.close(handle)
         raise
     os.ftruncate(handle, 0)
-    about = {"pid": os.getpid(), "version": __version__, "argv": list(argv)}
-    os.write(handle, json.dumps(about).encode())
+    about = {"version": __version__, "argv": list(argv)}
+    os.write(handle, f"{os.getpid()}\n{json.dumps(about)}\n".encode())
     # Kept open on purpose: the kernel frees the lock when this process ends, however it ends.
 
 
@@ -59,9 +59,9 @@ def running(path: Path) -> Running | None:
             try:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:
-                content = json.load(file)
-                version = str(content.get("version", ""))
-                return Running(int(content["pid"]), tuple(content["argv"]), version)
+                pid, about = file.read().splitlines()
+                content = json.loads(about)
+                return Running(int(pid), tuple(content["argv"]), str(content.get("version", "")))
     except (FileNotFoundError, ValueError, KeyError):
         pass
     return None

@@ -7,7 +7,7 @@ from typing import Any
 from k3py.api.kind import Problem
 from k3py.kinds import problems as wrong
 
-_PERCENT = re.compile(r"([0-9]+)%")
+_PERCENT = re.compile(r"([0-9]{1,9})%")
 _PERCENT_RULE = (
     "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or "
     "'93%', regex used for validation is '[0-9]+%')"

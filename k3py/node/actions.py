@@ -136,9 +136,16 @@ class Actions:
         for container in self._observer.containers(uid):
             self.discard(container)
         self._sandboxes.remove(uid)
-        self._groups.remove(cgroups.parent(self._groups.root, pod))
+        self.tidy(pod)
         with contextlib.suppress(FileNotFoundError):
             shutil.rmtree(specs.log_folder(self.machine.logs, pod))
+
+    def tidy(self, pod: Object) -> bool:
+        """Remove the pod's cgroup; whether it is gone.
+
+        The engine cleans up after a container from within it, so that takes a moment.
+        """
+        return self._groups.remove(cgroups.parent(self._groups.root, pod))
 
     def discard(self, container: Container) -> None:
         self._runtime.remove(container.id)

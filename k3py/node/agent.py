@@ -209,6 +209,8 @@ class NodeAgent:
                 if stop.is_set():
                     return
                 self._refresh_one(worker)
+            # A cgroup whose last process was slow to go is still there.
+            cleanup.sweep_cgroups(self._known(), self._groups)
 
     def _refresh_one(self, worker: Worker) -> None:
         found = worker.sandbox()

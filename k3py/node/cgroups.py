@@ -132,10 +132,13 @@ class Cgroups:
             with contextlib.suppress(FileNotFoundError, PermissionError):
                 file.write_text(value)
 
-    def remove(self, path: str) -> None:
-        """Remove the cgroup and what is below it, where no process is left in it."""
-        for folder in self._folders(path):
+    def remove(self, path: str) -> bool:
+        """Remove the cgroup and what is below it; whether no process kept it alive."""
+        trees = [self._mount] if self.is_v2 else self._trees()
+        folders = [tree / path.lstrip("/") for tree in trees]
+        for folder in folders:
             _remove_tree(folder)
+        return not any(folder.exists() for folder in folders)
 
     def pods(self) -> list[tuple[str, str]]:
         """The uid and the path of every pod that has a cgroup."""
@@ -172,6 +175,10 @@ class Cgroups:
         if self.is_v2:
             return frozenset((self._mount / "cgroup.controllers").read_text().split())
         return frozenset(c for c in _V1_CONTROLLERS if (self._mount / c).is_dir())
+
+    def _trees(self) -> list[Path]:
+        """Every tree of version 1: the engine makes folders in those without limits too."""
+        return [t for t in self._mount.iterdir() if t.is_dir() and t.name != "unified"]
 
     def _folders(self, path: str) -> list[Path]:
         if self.is_v2:

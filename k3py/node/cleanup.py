@@ -38,12 +38,17 @@ def sweep(known: set[str], sandboxes: Sandboxes, groups: Cgroups, logs: Path) ->
             log.info("orphaned sandbox removed", uid=uid)
             with contextlib.suppress(OSError):
                 sandboxes.remove(uid)
-    for uid, path in groups.pods():
-        if uid not in known:
-            groups.remove(path)
+    sweep_cgroups(known, groups)
     for folder in _log_folders(logs):
         if folder.name.rpartition("_")[2] not in known:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def sweep_cgroups(known: set[str], groups: Cgroups) -> None:
+    """Remove the cgroups of pods that are not in `known`."""
+    for uid, path in groups.pods():
+        if uid not in known:
+            groups.remove(path)
 
 
 def _log_folders(logs: Path) -> list[Path]:

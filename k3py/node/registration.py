@@ -24,6 +24,7 @@ from k3py.kinds import LEASE, NODE
 from k3py.node.runtime.runtime import Image
 
 RENEW_SECONDS = 10.0
+UNREADY_SECONDS = 0.25
 LEASE_SECONDS = 40
 STATUS_SECONDS = 300.0
 # How often to see whether somebody has changed or deleted the Node.
@@ -65,6 +66,10 @@ class Health:
     memory: bool = False
     disk: bool = False
     pids: bool = False
+
+    @property
+    def is_ready(self) -> bool:
+        return not (self.runtime or self.network)
 
 
 # --- decisions
@@ -305,11 +310,15 @@ class Registration:
             try:
                 self.turn()
                 self._note_success()
-                seconds = RENEW_SECONDS
+                # A node that is not ready is waited for.
+                seconds = RENEW_SECONDS if self._is_ready() else UNREADY_SECONDS
             except errors.ApiError as failed:
                 self._note_failure(failed)
                 seconds = 1.0
             self._clock.wait(self._wake, seconds)
+
+    def _is_ready(self) -> bool:
+        return self._told is not None and self._told[0].is_ready
 
     def turn(self) -> None:
         """Register if need be, write the status if it is news or due, renew the lease."""

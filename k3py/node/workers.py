@@ -45,6 +45,8 @@ from k3py.node.steps import (
 FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS = 0.5, 30.0
 # After a failed pull its status says so for a moment, and then that it is backing off.
 PULL_FAILED_SECONDS = 2.0
+# A process that will not die keeps its cgroup; what is left then is swept up later.
+TIDY_SECONDS, MOST_TIDYINGS = 0.5, 30
 _NEVER = timedelta(days=3650)
 
 log = Log("k3py.node.workers")
@@ -84,7 +86,7 @@ class Worker:
         self._pulled: dict[str, Image] = {}
         self._last_words: dict[str, str] = {}
         self._told: set[str] = set()
-        self._removed = False
+        self._removed, self._tidyings = False, 0
         self._backoff: Backoff[str] = Backoff(FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS)
         metadata = pod["metadata"]
         self._log = log.bind(pod=f"{metadata.get('namespace')}/{metadata['name']}")
@@ -131,7 +133,7 @@ class Worker:
             pod, gone = self._pod, self._gone
         if self._removed:
             # Until the API has let go of the pod, its events must not begin it anew.
-            return self._await_gone(gone)
+            return self._await_gone(pod, gone)
         pod = self._with_own_status(pod)
         now = self._tools.clock.now()
         seen = self._look(pod)
@@ -205,12 +207,15 @@ class Worker:
         self._log.info("pod removed")
         self._removed = True
 
-    def _await_gone(self, gone: bool) -> bool:
-        if gone:
+    def _await_gone(self, pod: Object, gone: bool) -> bool:
+        """Wait for the API to let go of the pod, and for the kernel to let go of its cgroup."""
+        self._tidyings += 1
+        tidy = self._tidyings > MOST_TIDYINGS or self._tools.actions.tidy(pod)
+        if gone and tidy:
             self._ended(self.uid)
-        else:
-            self._tools.clock.wait(self._changed)
-        return gone
+            return True
+        self._tools.clock.wait(self._changed, None if tidy else TIDY_SECONDS)
+        return False
 
     # --- acting
 

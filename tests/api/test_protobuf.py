@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from k3py import kinds
-from k3py.api import protobuf, schema
+from k3py.api import decoding, protobuf, schema
 from k3py.api.objects import Event
 
 VECTORS = json.loads((Path(__file__).parent / "protobuf_vectors.json").read_text())
@@ -33,8 +33,8 @@ def test_what_is_read_passes_the_schema():
     for vector in VECTORS:
         obj = protobuf.decode(base64.b64decode(vector["proto"]))
         found = schema.for_kind(obj["apiVersion"], obj["kind"])
-        assert found.decode_problem(obj) is None
-        assert found.unknown(obj) == []
+        assert decoding.problem(found, obj) is None
+        assert decoding.unknown(found, obj) == []
 
 
 def test_every_kind_has_a_protobuf_form():

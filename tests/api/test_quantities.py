@@ -2,7 +2,7 @@
 
 import pytest
 
-from k3py.api import quantities
+from k3py.api import decoding, quantities, schema
 
 
 @pytest.mark.parametrize(
@@ -23,3 +23,10 @@ def test_canonical_text():
     assert quantities.from_bytes(64 << 20) == "64Mi"
     assert quantities.from_millis(1500) == "1500m"
     assert quantities.from_millis(3000) == "3"
+
+
+def test_a_long_number_that_is_no_quantity_took_for_ever():
+    digits = "1" * 300_000
+    pod = {"spec": {"containers": [{"resources": {"limits": {"cpu": digits + "!"}}}]}}
+    assert decoding.problem(schema.for_kind("v1", "Pod"), pod)
+    assert not quantities.is_quantity(digits + "x")

@@ -112,9 +112,9 @@ def test_a_small_range_is_not_leaked_and_ends_one_day(store):
         pass
     with contextlib.ExitStack() as stack:
         for _ in range(6):
-            stack.enter_context(allocator.allocated(service(), None))
+            stack.enter_context(allocator.allocated(service(type="ClusterIP"), None))
         with pytest.raises(errors.InternalError, match="range is full"):
-            stack.enter_context(allocator.allocated(service(), None))
+            stack.enter_context(allocator.allocated(service(type="ClusterIP"), None))
 
 
 def test_two_at_once_never_get_the_same(store):
@@ -134,3 +134,9 @@ def test_two_at_once_never_get_the_same(store):
         thread.join()
     assert len({address for address, _ in given}) == 8
     assert len({port for _, port in given}) == 8
+
+
+def test_a_refused_node_port_was_blamed_on_another_port(client):
+    ports = [{"name": "a", "port": 80}, {"name": "b", "port": 81, "nodePort": 1}]
+    with pytest.raises(errors.Invalid, match=r"spec.ports\[1\].nodePort: Invalid value: 1"):
+        client.create(kinds.SERVICE, service(type="NodePort", ports=ports))

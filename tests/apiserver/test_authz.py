@@ -219,3 +219,57 @@ def test_a_node_gets_tokens_only_for_its_pods(ask, node_pods, client):
         token("web", account="other")
     with pytest.raises(errors.Forbidden, match="not bound to a pod"):
         ask("create", kinds.SERVICE_ACCOUNT, "default", "default", "token", body={}, user=PI1)
+
+
+def test_a_field_selector_was_taken_for_the_name_of_what_is_created(ask, client):
+    """Who may create one name only could create any, by naming it in the query."""
+    client.create(kinds.ROLE, role("one", "default", rule(["create"], ["configmaps"], ["mine"])))
+    client.create(kinds.ROLE_BINDING, binding("one", "default", ("Role", "one"), USER))
+    body = {"metadata": {"name": "other"}}
+    with pytest.raises(errors.Forbidden):
+        ask(
+            "create", kinds.CONFIG_MAP, "default", body=body, user=JANE,
+            fields="metadata.name=mine",
+        )  # fmt: skip
+
+
+def test_an_apply_patch_created_with_the_right_to_patch_alone(ask, client):
+    client.create(kinds.ROLE, role("p", "default", rule(["patch"], ["configmaps"])))
+    client.create(kinds.ROLE_BINDING, binding("p", "default", ("Role", "p"), USER))
+    body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "new"}}
+
+    def apply():
+        how = "application/apply-patch+yaml"
+        return ask("patch", kinds.CONFIG_MAP, "default", "new", "", body, how, user=JANE)
+
+    with pytest.raises(errors.Forbidden, match='cannot create resource "configmaps"'):
+        apply()
+    client.create(kinds.CONFIG_MAP, {"metadata": {"name": "new", "namespace": "default"}})
+    assert apply().code == 200
+
+
+@pytest.mark.parametrize(
+    ("spec", "what"),
+    [
+        ({"serviceAccountName": "default"}, "a service account"),
+        ({"volumes": [{"name": "v", "secret": {"secretName": "unused"}}]}, "secrets"),
+        ({"imagePullSecrets": [{"name": "unused"}]}, "secrets"),
+        ({"volumes": [{"name": "v", "configMap": {"name": "unused"}}]}, "configmaps"),
+        (
+            {"volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": "c"}}]},
+            "persistentvolumeclaims",
+        ),
+    ],
+)
+def test_a_node_read_any_secret_by_way_of_a_mirror_pod(ask, node_pods, spec, what):
+    spec = {"nodeName": "pi1", "containers": [{"name": "c", "image": "x"}]} | spec
+    metadata = {"name": "m", "annotations": {"kubernetes.io/config.mirror": "x"}}
+    with pytest.raises(errors.Forbidden, match=f"can not create pods that reference {what}"):
+        ask("create", kinds.POD, "default", body={"metadata": metadata, "spec": spec}, user=PI1)
+
+
+def test_a_node_could_have_itself_deleted_and_come_back_without_its_taints(ask, node_pods):
+    owner = {"apiVersion": "v1", "kind": "Node", "name": "gone", "uid": "u"}
+    change = {"metadata": {"ownerReferences": [owner]}}
+    with pytest.raises(errors.Forbidden, match="not allowed to modify ownerReferences"):
+        ask("patch", kinds.NODE, "", "pi1", "", change, "application/merge-patch+json", user=PI1)

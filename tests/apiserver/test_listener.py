@@ -48,7 +48,7 @@ def test_a_certificate_of_another_authority_is_no_way_in(server, certificates):
         ("POST /api/v1/nodes HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\n", b" 413 "),
         ("BREW /version HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", b" 405 "),
         ("GET /api/v1/namespaces/a%2Fb HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", b" 404 "),
-        ("GET /api/v1/pods?labelSelector=" + "a%3Db%2C" * 1000 + "a HTTP/1.1\r\nHost: x\r\n"
+        ("GET /api/v1/pods?labelSelector=" + "a%3Db%2C" * 400 + "a HTTP/1.1\r\nHost: x\r\n"
          "Connection: close\r\n\r\n", b" 200 "),
     ],
 )  # fmt: skip
@@ -134,3 +134,30 @@ def test_the_server_stops_at_once_with_many_watches_open(tmp_path):
 
 def _open_files(server) -> int:
     return len(os.listdir(f"/proc/{server.process.pid}/fd"))
+
+
+def test_nobody_was_served_while_a_large_yaml_document_was_read(server):
+    body = "kind: ConfigMap\nmetadata: {name: a}\ndata:\n" + "".join(
+        f"  key{number}: 'x'\n" for number in range(60_000)
+    )
+    head = (
+        "POST /api/v1/namespaces/default/configmaps?dryRun=All HTTP/1.1\r\nHost: x\r\n"
+        f"Content-Type: application/yaml\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    with server.connect() as author:
+        author.sendall((head + body).encode())
+        time.sleep(0.05)  # now it is being read
+        assert server.get("/livez", user=None)[0] == 200
+        author.settimeout(0)
+        with pytest.raises(ssl.SSLWantReadError):
+            author.recv(1)
+        author.settimeout(10)
+        assert b" 201 " in author.recv(65536)[:40]
+
+
+def test_a_client_that_hangs_up_without_listening_was_a_traceback_in_the_log(server):
+    for _ in range(10):
+        with server.connect() as rude:
+            rude.sendall(b"GET /openapi/v2 HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert server.get("/livez")[0] == 200
+    assert "Traceback" not in (server.folder / "log").read_text()

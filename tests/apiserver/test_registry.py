@@ -272,3 +272,25 @@ def test_a_lease_renewed_is_fleeting_and_its_new_holder_is_not(client, store):
     lease["spec"]["holderIdentity"] = "b"
     client.update(kinds.LEASE, lease)
     assert durable == [True, False, True]
+
+
+def test_nobody_owned_the_fields_of_an_object_before_its_first_apply(ask):
+    obj = {"metadata": {"name": "a"}, "data": {"x": "1"}}
+    made = ask("create", kinds.CONFIG_MAP, "default", body=obj, manager="helm")
+    (entry,) = orjson.loads(made.value)["metadata"]["managedFields"]
+    assert (entry["manager"], entry["operation"]) == ("helm", "Update")
+    config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}}
+    with pytest.raises(errors.Conflict, match='conflict with "helm" using v1: .data.x'):
+        ask(
+            "patch", kinds.CONFIG_MAP, "default", "a", "", config | {"data": {"x": "2"}},
+            "application/apply-patch+yaml", manager="flux",
+        )  # fmt: skip
+
+
+def test_who_binds_a_pod_does_not_own_its_fields(client, ask):
+    spec = {"containers": [{"name": "c", "image": "x"}]}
+    client.create(kinds.POD, {"metadata": {"name": "p", "namespace": "default"}, "spec": spec})
+    client.create_at(kinds.POD, Key("default", "p"), "binding", {"target": {"name": "n"}})
+    found = client.get(kinds.POD, Key("default", "p"))
+    assert found["spec"]["nodeName"] == "n"
+    assert len(found["metadata"]["managedFields"]) == 1

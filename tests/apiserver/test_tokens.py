@@ -139,3 +139,9 @@ def test_a_token_is_bound_only_to_a_pod_of_the_account(client, robot):
 def test_a_life_too_short_or_long_is_refused(client, robot, seconds):
     with pytest.raises(errors.Invalid, match="may not specify a duration"):
         request(client, expirationSeconds=seconds)
+
+
+def test_a_review_confirmed_audiences_that_the_token_was_not_meant_for(accounts, robot):
+    token = accounts.issue(robot, seconds=3600, audiences=("vault",)).token
+    assert accounts.reviewed(token, ("vault", "bank")).audiences == ["vault"]
+    assert accounts.reviewed(token, ("bank",)) is None

@@ -198,3 +198,196 @@ def test_methods_that_do_not_fit_are_refused(http):
     assert http("POST", f"{MAPS}/a", json={}).status_code == 405
     assert http("PUT", MAPS, json={}).status_code == 405
     assert http("PATCH", f"{MAPS}/a", json={}).status_code == 415
+
+
+def test_bodies_were_read_before_it_was_known_whether_they_may_be_sent(http):
+    """Whoever had any credential at all could keep the server busy with large documents."""
+    as_jane = {"Impersonate-User": "jane"}
+    answer = http("POST", MAPS, data=b"{", content_type="application/json", headers=as_jane)
+    assert answer.status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("a\nb", 'unknown field "ab"'),
+        ("caf\u00e9 \u2603", 'unknown field "caf\u00e9 \u2603"'),
+        ('\\"', 'unknown field "\\""'),
+    ],
+)
+def test_a_field_name_broke_the_header_that_warns_of_it(http, name, told):
+    answer = http("POST", MAPS, json={"metadata": {"name": "a"}, name: 1})
+    assert answer.status_code == 201
+    header = answer.headers["Warning"].encode("latin-1").decode()
+    assert header == '299 - "' + told.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def test_warnings_were_as_many_as_the_client_pleased(http):
+    unknown = {f"x{number}" * 40: 1 for number in range(1000)}
+    answer = http("POST", MAPS, json={"metadata": {"name": "a"}} | unknown)
+    assert sum(map(len, answer.headers.getlist("Warning"))) < 8192
+
+
+REVIEW = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"Impersonate-Group": "devs"}, {"Impersonate-Uid": "7"}, {"Impersonate-Extra-Scopes": "x"}],
+)
+def test_a_request_was_made_in_the_callers_own_name_when_the_others_was_missing(http, headers):
+    answer = http("POST", REVIEW, json={}, headers=headers)
+    assert answer.status_code == 400
+    assert "without impersonating a user" in answer.json["message"]
+
+
+def test_the_uid_and_the_extras_of_whom_one_impersonates_were_forgotten(http):
+    headers = {
+        "Impersonate-User": "jane",
+        "Impersonate-Uid": "7",
+        "Impersonate-Extra-Acme.com%2Fproject": "x",
+    }
+    info = http("POST", REVIEW, json={}, headers=headers).json["status"]["userInfo"]
+    assert info["uid"] == "7"
+    assert info["extra"] == {"acme.com/project": ["x"]}
+
+
+@pytest.mark.parametrize("name", ["system:serviceaccount:a", "system:serviceaccount:a:b:c"])
+def test_what_is_no_service_account_passed_for_one(http, name):
+    info = http("POST", REVIEW, json={}, headers={"Impersonate-User": name}).json["status"]
+    assert info["userInfo"]["groups"] == ["system:authenticated"]
+
+
+@pytest.mark.parametrize("path", ["/api", "/openapi/v2", "/version", "/livez", "/"])
+def test_documents_are_only_read(http, path):
+    assert http("POST", path, json={}).status_code == 405
+
+
+PODS = "/api/v1/namespaces/default/pods"
+POD = {
+    "metadata": {"name": "p"},
+    "spec": {"nodeName": "n", "containers": [{"name": "c", "image": "x"}]},
+}
+
+
+@pytest.mark.parametrize(
+    ("spec", "query"),
+    [
+        ({"terminationGracePeriodSeconds": (1 << 63) - 1}, ""),
+        ({}, "?gracePeriodSeconds=9999999999999"),
+    ],
+)
+def test_a_pod_with_a_very_long_grace_could_not_be_deleted(http, spec, query):
+    assert http("POST", PODS, json=POD | {"spec": POD["spec"] | spec}).status_code == 201
+    answer = http("DELETE", f"{PODS}/p{query}")
+    assert (answer.status_code, "deletionTimestamp" in answer.json["metadata"]) == (200, True)
+
+
+def test_a_negative_limit_gave_pages_without_end(http):
+    http("POST", MAPS, json={"metadata": {"name": "a"}})
+    found = http("GET", f"{MAPS}?limit=-1").json
+    assert "a" in [item["metadata"]["name"] for item in found["items"]]
+    assert "continue" not in found["metadata"]
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["limit=" + "9" * 30, "timeoutSeconds=" + "9" * 30, "gracePeriodSeconds=" + "9" * 5000],
+)
+def test_numbers_beyond_64_bits_are_refused(http, query):
+    assert http("GET", f"{MAPS}?{query}").status_code == 400
+
+
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+05:00", "9999-12-31T23:59:59-05:00"])
+def test_times_at_either_end_of_the_calendar_broke_the_server(http, moment):
+    event = {
+        "metadata": {"name": "e"},
+        "involvedObject": {"namespace": "default"},
+        "lastTimestamp": moment,
+    }
+    answer = http("POST", "/api/v1/namespaces/default/events", json=event)
+    assert answer.status_code == 400
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'metadata: {name: a}\ndata: {"x": "\\ud800"}',
+        'metadata: {name: a, annotations: {"\\ud800": "x"}}',
+        "metadata: {name: a, generation: 99999999999999999999999999}",
+        "metadata: {name: a, generation: 0b" + "1" * 20000 + "}",
+        "metadata: {name: a}\ndata: !!set {x}",
+        "metadata: {name: a}\ndata: {x: !!binary aGk=}",
+        "metadata: {name: a}\ndata: {[1]: x}",
+        "metadata: {name: a}\ndata: !!timestamp 2026-13-99",
+        "metadata: {name: a}\ndata: {x: !!int ''}",
+    ],
+)
+def test_yaml_that_is_no_json_broke_the_server(http, text):
+    assert http("POST", MAPS, data=text, content_type="application/yaml").status_code == 400
+
+
+TABLE = {"Accept": "application/json;as=Table;v=v1;g=meta.k8s.io"}
+DEPLOYMENTS = "/apis/apps/v1/namespaces/default/deployments"
+
+
+def test_a_scale_was_printed_as_if_it_were_the_deployment(http):
+    template = {"metadata": {"labels": {"a": "b"}}, "spec": POD["spec"] | {"nodeName": ""}}
+    spec = {"replicas": 3, "selector": {"matchLabels": {"a": "b"}}, "template": template}
+    assert http("POST", DEPLOYMENTS, json={"metadata": {"name": "d"}, "spec": spec}).json["spec"]
+    found = http("GET", f"{DEPLOYMENTS}/d/scale", headers=TABLE).json
+    assert [c["name"] for c in found["columnDefinitions"]] == [
+        "Name", "Desired", "Available", "Age",
+    ]  # fmt: skip
+    assert found["rows"][0]["cells"][:3] == ["d", 3, 0]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        REVIEW,
+        "/api/v1/namespaces/default/serviceaccounts/default/token",
+        "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews",
+    ],
+)
+def test_an_answer_without_a_name_could_not_be_a_table(http, path):
+    body = {"spec": {"namespace": "default"}} if "rules" in path else {}
+    assert http("POST", path, json=body, headers=TABLE).status_code == 201
+
+
+def test_kubectl_debug_crashed_on_an_error_without_details(http):
+    missing = http("PATCH", f"{PODS}/p/ephemeralcontainers", json={}, content_type=MERGE)
+    assert (missing.status_code, missing.json["details"]) == (404, {})
+
+
+MERGE = "application/merge-patch+json"
+
+
+def test_all_namespaces_could_be_deleted_with_one_request(http):
+    assert http("DELETE", "/api/v1/namespaces").status_code == 405
+
+
+ACCESS = "/apis/authorization.k8s.io/v1/namespaces/default/localsubjectaccessreviews"
+
+
+@pytest.mark.parametrize(
+    ("spec", "told"),
+    [
+        ({"resourceAttributes": {"namespace": "default"}}, "spec.user: Invalid value"),
+        (
+            {"user": "u", "resourceAttributes": {"namespace": "other"}},
+            "spec.resourceAttributes.namespace: Invalid value",
+        ),
+        ({"user": "u"}, "spec.resourceAttributes: Invalid value"),
+    ],
+)
+def test_a_review_that_asks_nothing_was_refused_without_saying_where(http, spec, told):
+    answer = http("POST", ACCESS, json={"spec": spec})
+    assert answer.status_code == 422
+    assert told in answer.json["message"]
+
+
+def test_a_review_of_everything_was_refused(http):
+    review = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+    answer = http("POST", review, json={"spec": {"resourceAttributes": {}}})
+    assert answer.json["status"]["allowed"] is True

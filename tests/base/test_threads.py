@@ -1,5 +1,7 @@
 """Threads of a group stop in order: who started last ends first."""
 
+import subprocess
+import sys
 import threading
 
 from k3py.base import threads
@@ -28,3 +30,18 @@ def test_a_thread_that_needs_no_waking_stops_by_itself():
     group.start("plain", lambda stop: told.append(stop.wait()))
     group.stop()
     assert told == [True]
+
+
+FAILURE = """
+from k3py.base import threads
+threads.use_greenlets()
+try:
+    threads.offload(int, "x")
+except ValueError as error:
+    print("raised", error)
+"""
+
+
+def test_a_failure_elsewhere_was_printed_although_its_caller_expects_it():
+    done = subprocess.run([sys.executable, "-c", FAILURE], capture_output=True, text=True)
+    assert (done.stdout[:6], done.stderr) == ("raised", "")

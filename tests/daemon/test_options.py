@@ -55,7 +55,7 @@ def test_a_server_s_file_serves_its_agent_too(tmp_path):
         ("server: 192.168.1.10", "must be like https://"),
         ("debug: perhaps", "must be true or false"),
         ("- a list", "must be lines of 'name: value'"),
-        ("a: [", "cannot be read"),
+        ("a: [", "line 1: is not YAML"),
         ("node-name: [a, b]", "takes one value"),
     ],
 )

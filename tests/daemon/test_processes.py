@@ -30,6 +30,7 @@ def test_a_role_is_held_by_one_process(tmp_path):
     path = tmp_path / "server.pid"
     processes.claim(path, ("server",))
     assert processes.running(path) == (os.getpid(), ("server",), __version__)
+    assert path.read_text().splitlines()[0] == str(os.getpid())  # for kill $(head -1 …)
     with pytest.raises(processes.AlreadyRunning, match=rf"server is already .* {os.getpid()}\."):
         processes.claim(path, ("server",))
 
@@ -37,7 +38,7 @@ def test_a_role_is_held_by_one_process(tmp_path):
 def test_a_role_nobody_holds_is_free_whatever_the_file_says(tmp_path):
     path = tmp_path / "agent.pid"
     assert processes.running(path) is None
-    path.write_text(json.dumps({"pid": 1, "argv": ["agent"]}))
+    path.write_text(f"1\n{json.dumps({'argv': ['agent']})}\n")
     assert processes.running(path) is None
     assert processes.terminate(path, seconds=1) is False
     processes.claim(path, ())

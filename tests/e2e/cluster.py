@@ -25,7 +25,6 @@ from k3py.lab.lab import Lab
 from k3py.lab.node import Node
 
 T = TypeVar("T")
-NODES = 2
 
 
 @dataclass(frozen=True)
@@ -167,6 +166,26 @@ class Cluster:
             yield it
         finally:
             it.close()
+
+    def agent(self, node: Node) -> list[str]:
+        """The arguments, but for the token, with which a machine joins."""
+        return [
+            "agent",
+            "--server",
+            f"https://{self.node(1).address}:6443",
+            "--node-name",
+            node.name,
+        ]
+
+    def join(self, node: Node, token: str) -> None:
+        """Make a machine one of the cluster's nodes, until it is switched off."""
+        background = 'setsid "$@" </dev/null >/var/log/k3py.log 2>&1 &'
+        node.exec("sh", "-c", background, "sh", "k3py", *self.agent(node), "--token", token)
+        self.wait_for(
+            lambda: condition(self.get("node", node.name), "Ready") == "True",
+            seconds=30,
+            what=f"{node.name} Ready",
+        )
 
     def http(
         self,
@@ -355,7 +374,7 @@ class Terminal:
 
 
 def manifest(*objects: Mapping[str, Any]) -> str:
-    return "\n---\n".join(json.dumps(o) for o in objects)
+    return str(yaml.safe_dump_all(objects, sort_keys=False))
 
 
 def condition(obj: Mapping[str, Any], kind: str) -> str:
@@ -365,6 +384,10 @@ def condition(obj: Mapping[str, Any], kind: str) -> str:
 
 
 def all_ready(cluster: Cluster) -> bool:
-    """Whether every node is Ready."""
-    nodes = cluster.get("nodes")
-    return len(nodes) == NODES and all(condition(node, "Ready") == "True" for node in nodes)
+    """Whether every node of the lab is Ready."""
+    ready = {
+        node["metadata"]["name"]
+        for node in cluster.get("nodes")
+        if condition(node, "Ready") == "True"
+    }
+    return ready >= {node.name for node in cluster.nodes}

@@ -6,17 +6,24 @@ the next test. What is hard on the cluster comes last.
 
 import itertools
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from k3py.base import commands
+from k3py.base import commands, files
+from k3py.lab import cgroups
+from k3py.lab.cgroups import Cgroup
+from k3py.lab.disk import Disk
 from k3py.lab.lab import LOG
+from k3py.lab.node import Node
 from tests.conftest import find_kubectls, lab_named
-from tests.e2e.cluster import NODES, Cluster, all_ready
+from tests.e2e.cluster import Cluster, all_ready
 from tests.images import echo, python
 
 LAST = "test_failures.py"
+NODES = 2
+BLANK = 9
 _numbers = itertools.count(1)
 
 
@@ -58,6 +65,31 @@ def cluster(whole_cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[
     whole_cluster.kubectl("create", "namespace", namespace)
     yield whole_cluster.in_namespace(namespace)
     whole_cluster.kubectl("delete", "namespace", namespace, "--wait=false", "--ignore-not-found")
+
+
+@pytest.fixture
+def blank(whole_cluster: Cluster) -> Iterator[Node]:
+    """A machine beside the cluster's where k3py has never run."""
+    lab = whole_cluster.lab
+    settings, name = lab.settings, f"pi{BLANK}"
+    group = Cgroup(f"{lab.name}/{name}", cgroups.mounted())
+    shown = tuple(Path(folder) for folder in settings.shown)
+    node = Node(BLANK, lab.folder / "nodes" / name, lab.lan, group, shown)
+    Disk(
+        folder=node.folder,
+        name=name,
+        role="",
+        registry=settings.registry,
+        internet=False,
+        resolvers=[lab.lan.gateway],
+        public_key=lab.key.with_suffix(".pub").read_text(),
+        command="",
+    ).make()
+    files.write(node.folder / "usr/local/bin/k3py", settings.command, mode=0o755)
+    node.power_on()
+    yield node
+    node.destroy()
+    whole_cluster.kubectl("delete", "node", name, "--ignore-not-found")
 
 
 @pytest.hookimpl(wrapper=True)

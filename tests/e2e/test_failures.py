@@ -1,5 +1,6 @@
 """After power cuts and kills, pods move, and nothing acknowledged or healthy is lost."""
 
+import http.client
 import json
 import random
 import threading
@@ -18,7 +19,10 @@ SOON = [
 ]
 KILLS = 20
 SEED = 20261
-ENGINE = ("podman", "--url", "unix:///run/k3py/podman.sock")
+ENGINE = (
+    *("podman", "--root", "/var/lib/k3py/agent/containers/storage"),
+    *("--runroot", "/run/k3py/containers/containers"),
+)
 
 
 def test_a_stopped_server_and_agent_leave_the_containers_alone_and_find_them_again(cluster):
@@ -135,7 +139,11 @@ def test_killing_server_and_agents_twenty_times_loses_and_restarts_nothing(clust
         for _ in range(KILLS):
             number, role = chance.choice([(1, "server"), (1, "server"), (1, "agent"), (2, "agent")])
             node = cluster.node(number)
-            node.exec("kill", "-9", cluster.wait_for(lambda n=node, r=role: pid(n, r), seconds=30))
+            node.exec(
+                "kill",
+                "-9",
+                cluster.wait_for(lambda n=node, r=role: pid(n, r), what=f"a new {role}"),
+            )
             time.sleep(chance.uniform(0.2, 4))
         cluster.wait_for(lambda: all_ready(cluster), seconds=60, what="both nodes Ready")
         count = len(writer.acknowledged)
@@ -176,25 +184,23 @@ class Writer:
         assert not self._thread.is_alive()
 
     def _write(self):
-        number, connection = 0, None
-        while not self._stop.wait(0.02):
-            number += 1
-            name, value = f"written-{number}", str(number * 7919)
+        number = 0
+        while not self._stop.is_set():
             try:
-                connection = connection or Connection(self._cluster, timeout=5)
-                code, _ = connection.request(
-                    "POST", self._path, objects.config_map(name, value=value)
-                )
-            except (OSError, ValueError) as failed:
-                del failed
-                connection, self.refused = None, self.refused + 1
-                time.sleep(0.1)
-                continue
-            except Exception:  # a connection cut in the middle of an answer
-                connection, self.refused = None, self.refused + 1
-                continue
-            if code == 201:
-                self.acknowledged[name] = value
+                with Connection(self._cluster, timeout=5) as connection:
+                    while not self._stop.wait(0.02):
+                        number += 1
+                        self._write_one(connection, f"written-{number}", str(number * 7919))
+            except (OSError, http.client.HTTPException):
+                self.refused += 1
+                self._stop.wait(0.1)
+
+    def _write_one(self, connection, name, value):
+        code, _ = connection.request("POST", self._path, objects.config_map(name, value=value))
+        if code == 201:
+            self.acknowledged[name] = value
+        else:
+            self.refused += 1
 
     def missing(self):
         """What was acknowledged and is not there as it was written."""
@@ -221,13 +227,10 @@ def containers(cluster):
 
 def pid(node, role):
     """The process of a role on a node. Raises LookupError while there is none."""
-    said = node.exec("sh", "-c", f"cat /run/k3py/{role}.pid 2>/dev/null; true")
-    try:
-        found = str(json.loads(said)["pid"])
-    except ValueError:
-        raise LookupError(role) from None
-    alive = node.exec("sh", "-c", f"tr '\\0' ' ' </proc/{found}/cmdline 2>/dev/null; true")
-    if f" {role} " not in f"{alive} ":
+    script = f"grep -o '[0-9]*' /run/k3py/{role}.pid 2>/dev/null | head -1"
+    found = node.exec("sh", "-c", script).strip()
+    argv = node.exec("sh", "-c", f"tr '\\0' ' ' </proc/{found}/cmdline 2>/dev/null; true")
+    if not found or f" {role} " not in f"{argv} ":
         raise LookupError(role)
     return found
 
@@ -255,10 +258,10 @@ def leftovers(cluster, number):
     everywhere = cluster.get("pods", "-A", "--field-selector", f"spec.nodeName={node.name}")
     uids = {pod["metadata"]["uid"] for pod in everywhere}
     addresses = {pod["status"].get("podIP") for pod in everywhere}
-    links = {line.split()[-1] for line in lines(node, "ip -o link show type veth | cut -d: -f2")}
+    links = lines(node, "ip -o link show type veth | grep -v eth0")
     strange = []
     listed = json.loads(node.exec(*ENGINE, "ps", "--all", "--format", "json"))
-    owners = {c["Labels"].get("io.kubernetes.pod.uid") for c in listed or ()}
+    owners = {c["Labels"].get("io.k3py.pod.uid") for c in listed or ()}
     strange += [f"container of {uid}" for uid in owners - uids]
     for folder in ("/run/k3py/pods", "/var/lib/k3py/agent/pods"):
         found = set(lines(node, f"ls {folder} 2>/dev/null"))

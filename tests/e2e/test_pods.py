@@ -153,10 +153,12 @@ def test_an_init_container_that_fails_keeps_the_pod_from_starting(cluster):
 def test_config_maps_and_secrets_are_files_and_change_where_they_are_used(cluster):
     cluster.kubectl("create", "secret", "generic", "s", "--from-literal=password=swordfish")
     cluster.apply(objects.config_map("c", **{"a.txt": "first\n", "b.txt": "unused"}))
+    labels = {"path": "labels", "fieldRef": {"fieldPath": "metadata.labels"}}
     volumes = [
         {"name": "c", "configMap": {"name": "c", "items": [{"key": "a.txt", "path": "d/a"}]}},
         {"name": "s", "secret": {"secretName": "s", "defaultMode": 0o400}},
         {"name": "o", "configMap": {"name": "missing", "optional": True}},
+        {"name": "l", "downwardAPI": {"items": [labels]}},
     ]
     mounts = [{"name": v["name"], "mountPath": f"/{v['name']}"} for v in volumes]
     cluster.apply(pod("p", container(volumeMounts=mounts), volumes=volumes))
@@ -165,9 +167,14 @@ def test_config_maps_and_secrets_are_files_and_change_where_they_are_used(cluste
     assert cluster.execute("p", "ls", "/c", "/o") == "/c:\nd\n\n/o:\n"
     assert cluster.execute("p", "stat", "-L", "-c", "%a", "/s/password") == "400\n"
     assert "Read-only" in cluster.refusal("exec", "p", "--", "touch", "/c/new")
+
     cluster.apply(objects.config_map("c", **{"a.txt": "second\n"}))
+    cluster.kubectl("label", "pod", "p", "more=yes")
+    changed = 'second\napp="p"\nmore="yes"'
     cluster.wait_for(
-        lambda: cluster.execute("p", "cat", "/c/d/a") == "second\n", seconds=100, pause=1
+        lambda: cluster.execute("p", "cat", "/c/d/a", "/l/labels").strip() == changed,
+        seconds=100,
+        pause=1,
     )
 
 
@@ -182,7 +189,7 @@ def test_a_pod_waits_for_a_config_map_that_is_not_there_yet(cluster):
         ),
         what="the event",
     )
-    assert "ContainerCreating" in cluster.kubectl("get", "pod", "p")
+    cluster.wait_for(lambda: "ContainerCreating" in cluster.kubectl("get", "pod", "p"), seconds=5)
     cluster.apply(objects.config_map("later", key="1"))
     cluster.wait_ready("p", seconds=60)
     assert cluster.execute("p", "cat", "/c/key") == "1"
@@ -265,10 +272,6 @@ def test_projected_volumes_put_everything_into_one_folder(cluster):
     assert cluster.execute("p", "ls", "/all").split() == ["key", "labels", "token"]
     assert cluster.execute("p", "cat", "/all/labels").strip() == 'app="p"'
     assert len(cluster.execute("p", "cat", "/all/token").split(".")) == 3
-    cluster.kubectl("label", "pod", "p", "more=yes")
-    cluster.wait_for(
-        lambda: 'more="yes"' in cluster.execute("p", "cat", "/all/labels"), seconds=100, pause=1
-    )
 
 
 def test_the_environment_comes_from_everywhere(cluster):
@@ -534,6 +537,6 @@ def ready_endpoints(cluster, service):
 
 def container_pid(node, container_id):
     """The pid, on the node, of a container's first process."""
-    engine = ["podman", "--url", "unix:///run/k3py/podman.sock"]
     identity = container_id.removeprefix("podman://")
-    return node.exec(*engine, "inspect", "--format", "{{.State.Pid}}", identity).strip()
+    script = f"find /sys/fs/cgroup -path '*{identity}*' -name cgroup.procs ! -path '*conmon*'"
+    return node.exec("sh", "-c", f"cat $({script}) | sort -n | head -1").strip()

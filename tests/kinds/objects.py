@@ -1,6 +1,6 @@
 """Objects as the registry would have them: completed, checked, ready to print."""
 
-from k3py.api import schema
+from k3py.api import decoding, schema
 from k3py.api.objects import copy
 
 
@@ -8,9 +8,9 @@ def made(kind, obj, old=None):
     """What the registry stores for `obj`: the schema's work, then the kind's own."""
     done = {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": {}} | copy(obj)
     shape = schema.for_kind(kind.api_version, kind.kind)
-    assert shape.decode_problem(done) is None
-    shape.prune(done)
-    shape.complete(done)
+    assert decoding.problem(shape, done) is None
+    decoding.prune(shape, done)
+    decoding.complete(shape, done)
     kind.default(done)
     kind.prepare(done, old)
     return done

@@ -3,7 +3,7 @@
 import pytest
 
 from k3py import kinds
-from k3py.api import schema
+from k3py.api import decoding, schema
 from k3py.api.objects import copy
 from tests.kinds.objects import cells, made, service, workload
 from tests.kinds.test_pod_validation import FULL
@@ -51,7 +51,7 @@ def test_anything_may_be_missing_or_empty(kind):
         stored = made(kind, broken)
         refused = list(kind.validate(stored, None)) + list(kind.validate(stored, whole))
         list(kind.validate_status(stored, whole))
-        missing = schema.for_kind(kind.api_version, kind.kind).check(stored)
+        missing = list(decoding.check(schema.for_kind(kind.api_version, kind.kind), stored))
         if not refused and not missing:
             cells(kind, stored)
     assert tried > 3
@@ -59,7 +59,7 @@ def test_anything_may_be_missing_or_empty(kind):
 
 def decodes(kind, obj):
     shape = schema.for_kind(kind.api_version, kind.kind)
-    return shape.decode_problem({"metadata": {}} | obj) is None
+    return decoding.problem(shape, {"metadata": {}} | obj) is None
 
 
 def variants(obj, path=()):

@@ -71,6 +71,16 @@ def test_a_terminal_has_the_size_it_is_given(engine, sleeper):
     session.close()
 
 
+def test_the_monitor_of_a_command_does_not_stay_for_minutes(engine, sleeper):
+    session = engine.execute(sleeper, ["/bin/true"])
+    assert read_all(session.stream) == b""
+    session.close()
+    assert session.exit_code() == 0
+    lines = [p.read_bytes().split(b"\0") for p in Path("/proc").glob("[0-9]*/cmdline")]
+    ours = [line for line in lines if sleeper.encode() in line and b"--exit-delay" in line]
+    assert {line[line.index(b"--exit-delay") + 1] for line in ours} == {b"10"}
+
+
 def test_a_command_that_is_not_there_says_so(engine, sleeper):
     session = engine.execute(sleeper, ["/nope"])
     said = session.first + read_all(session.stream)
@@ -401,6 +411,8 @@ def node(engine, place, tmp_path):
         engine.remove(left.id)
     for uid in list(made.agent.sandboxes.uids()):
         made.agent.sandboxes.remove(uid)
+    for _, path in Cgroups(CGROUPS).pods():
+        made.until(lambda path=path: Cgroups(CGROUPS).remove(path))
     shutil.rmtree(place[1] / "oom", ignore_errors=True)
 
 

@@ -1,5 +1,6 @@
 """The Node says what the machine is, and its Lease that it lives."""
 
+import threading
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -71,6 +72,27 @@ def test_what_changes_is_told_at_once(at):
     ready = conditions.find(node, "Ready")
     assert (ready["status"], ready["message"]) == ("False", "container runtime is down")
     assert ready["lastTransitionTime"] == "2030-01-01T12:00:10Z"
+
+
+def test_a_node_that_becomes_ready_does_not_wait_for_the_next_heartbeat(at):
+    at.health = Health(network="network is not ready")
+    stop = threading.Event()
+    loop = threading.Thread(target=at.registration.run, args=(stop,))
+    loop.start()
+    try:
+        while not at.clock.waiting:
+            stop.wait(0.005)
+        at.health = Health()
+        at.clock.advance(1)
+        for _ in range(1000):
+            if conditions.is_true(at.client.get(kinds.NODE, NODE), "Ready"):
+                break
+            stop.wait(0.005)
+        else:
+            pytest.fail("the node is not Ready a second after its network is")
+    finally:
+        stop.set()
+        loop.join()
 
 
 def test_a_node_that_somebody_deleted_registers_again(at):

@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from k3py.api import errors, wellknown
+from k3py.api import decoding, errors, wellknown
 from k3py.api.objects import Object, Objects, copy
 from k3py.api.patch import bounds, fieldset, managers, merging
 from k3py.api.patch.fieldset import FieldSet, Path
@@ -256,9 +256,9 @@ def _configuration(applied: Object, schema: Schema | None) -> Object:
     bounds.check_depth(applied)
     config: Object = _without_nulls(applied)
     if schema is not None:
-        if why := schema.decode_problem(config):
+        if why := decoding.problem(schema, config):
             raise errors.BadRequest(f"failed to create typed patch object: {why}")
-        schema.prune(config)
+        decoding.prune(schema, config)
     if not isinstance(config.get("metadata"), dict):
         raise errors.BadRequest("metadata: Required value")
     if config["metadata"].get("managedFields"):

@@ -20,12 +20,12 @@ def apply(obj: Object, ops: Any) -> Object:
     copied = 0
     for op in copy(ops):
         if op.get("op") == "copy":
-            copied += _copied_bytes(done, op, bounds.MOST_COPIED_BYTES - copied)
+            copied += bounds.size(_source(done, op), bounds.MOST_COPIED_BYTES - copied + 1)
             if copied > bounds.MOST_COPIED_BYTES:
                 raise errors.TooLarge("the copy operations of the JSON patch copy too much")
-        done = _step(done, op)
-        if bounds.depth(done, bounds.DEEPEST + 1) > bounds.DEEPEST:
+        if _levels(done, op) > bounds.DEEPEST:
             raise _refused(op, f"the result nests deeper than {bounds.DEEPEST} levels")
+        done = _step(done, op)
     if not isinstance(done, dict):
         raise _refused({"path": ""}, "the result is not an object")
     return done
@@ -49,20 +49,28 @@ def _step(doc: Any, op: Object) -> Any:
 
     try:
         return jsonpatch.apply_patch(doc, [op], in_place=True)
+    except jsonpatch.JsonPatchTestFailed as why:
+        raise _refused(op, f"testing value {op['path']} failed: test failed") from why
     except (jsonpatch.JsonPatchException, jsonpointer.JsonPointerException) as why:
         raise _refused(op, str(why)) from why
     except (TypeError, KeyError, ValueError, IndexError, AttributeError) as why:
         raise _refused(op, "the operation does not fit the document") from why
 
 
-def _copied_bytes(doc: Any, op: Object, limit: int) -> int:
+def _levels(doc: Any, op: Object) -> int:
+    """How deep the document may become by an operation, without a look at all of it."""
+    value = _source(doc, op) if "from" in op else op.get("value")
+    return str(op.get("path")).count("/") + bounds.depth(value, bounds.DEEPEST + 1)
+
+
+def _source(doc: Any, op: Object) -> Any:
+    """What a copy or move takes."""
     import jsonpointer
 
     try:
-        value = jsonpointer.resolve_pointer(doc, op["from"], None)
+        return jsonpointer.resolve_pointer(doc, op["from"], None)
     except (KeyError, jsonpointer.JsonPointerException, TypeError, AttributeError):
-        return 0  # the operation itself will say what is wrong
-    return bounds.size(value, limit + 1)
+        return None  # the operation itself will say what is wrong
 
 
 def _refused(op: Object, why: str) -> errors.Invalid:

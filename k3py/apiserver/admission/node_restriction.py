@@ -3,12 +3,11 @@
 from k3py import kinds
 from k3py.api import meta
 from k3py.api.objects import Key, Object
-from k3py.api.wellknown import CONTROL_PLANE, NODE_LEASES
+from k3py.api.wellknown import MIRROR, NODE_LEASES
 from k3py.apiserver.admission import Review, refusal
-from k3py.apiserver.authz.node import node_name
+from k3py.apiserver.authz.node import node_name, references
 from k3py.apiserver.reading import Reader
 
-_MIRROR = "kubernetes.io/config.mirror"
 # Labels that say where pods may go: a node does not choose them for itself.
 _RESTRICTED = ("node-restriction.kubernetes.io", "node-role.kubernetes.io")
 
@@ -44,6 +43,8 @@ class NodeRestriction:
         forbidden = sorted(key for key in changed if _is_restricted(key))
         if forbidden:
             raise refusal(review, f"is not allowed to modify labels: {', '.join(forbidden)}")
+        if _owners(review.obj) != _owners(review.old):  # whoever owns a node could have it deleted
+            raise refusal(review, f'node "{node}" is not allowed to modify ownerReferences')
         if review.old is not None and review.obj["spec"].get("taints") != review.old["spec"].get(
             "taints"
         ):
@@ -52,16 +53,7 @@ class NodeRestriction:
     def _check_pod(self, review: Review, node: str) -> None:
         if review.verb == "create" and not review.subresource:
             assert review.obj is not None
-            if _MIRROR not in meta.annotations(review.obj):
-                raise refusal(
-                    review,
-                    f'pod does not have "{_MIRROR}" annotation, node "{node}" can only '
-                    "create mirror pods",
-                )
-            if review.obj["spec"].get("nodeName") != node:
-                raise refusal(
-                    review, f'node "{node}" can only create pods with spec.nodeName set to itself'
-                )
+            self._check_mirror(review, review.obj, node)
             return
         pod = review.old or self._reader.get(kinds.POD, review.key)
         if pod is not None and pod["spec"].get("nodeName") != node:
@@ -70,6 +62,30 @@ class NodeRestriction:
             )
         if review.verb == "update" and review.obj and _labels(review.obj) != _labels(review.old):
             raise refusal(review, f'node "{node}" cannot update labels through pod status')
+
+    def _check_mirror(self, review: Review, pod: Object, node: str) -> None:
+        """A node may show what it runs of its own accord, and gain no right by that."""
+        if MIRROR not in meta.annotations(pod):
+            raise refusal(
+                review,
+                f'pod does not have "{MIRROR}" annotation, node "{node}" can only '
+                "create mirror pods",
+            )
+        if pod["spec"].get("nodeName") != node:
+            raise refusal(
+                review, f'node "{node}" can only create pods with spec.nodeName set to itself'
+            )
+        if pod["spec"].get("serviceAccountName"):
+            raise refusal(
+                review, f'node "{node}" can not create pods that reference a service account'
+            )
+        for which, named in (("secret", "secrets"), ("configMap", "configmaps")):
+            if any(references(pod, which)):
+                raise refusal(review, f'node "{node}" can not create pods that reference {named}')
+        if any("persistentVolumeClaim" in v for v in pod["spec"].get("volumes") or ()):
+            raise refusal(
+                review, f'node "{node}" can not create pods that reference persistentvolumeclaims'
+            )
 
     def _check_token(self, review: Review, node: str) -> None:
         """Only for a pod that runs here with that account."""
@@ -93,12 +109,14 @@ def _changed_labels(new: Object, old: Object | None) -> set[str]:
     return {k for k in before.keys() | after.keys() if before.get(k) != after.get(k)}
 
 
+def _owners(obj: Object | None) -> list[Object]:
+    return (obj["metadata"].get("ownerReferences") or []) if obj else []
+
+
 def _labels(obj: Object | None) -> dict[str, str]:
     return meta.labels(obj) if obj else {}
 
 
 def _is_restricted(key: str) -> bool:
-    if key == CONTROL_PLANE:
-        return True
     prefix = key.rpartition("/")[0]
     return any(prefix == p or prefix.endswith("." + p) for p in _RESTRICTED)

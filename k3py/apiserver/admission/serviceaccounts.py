@@ -3,7 +3,7 @@
 from k3py import kinds
 from k3py.api import names
 from k3py.api.objects import Key, Object
-from k3py.api.wellknown import DEFAULT, ROOT_CA_CONFIG_MAP
+from k3py.api.wellknown import DEFAULT, MIRROR, ROOT_CA_CONFIG_MAP
 from k3py.apiserver.admission import Review, refusal
 from k3py.apiserver.reading import Reader
 
@@ -11,7 +11,6 @@ MOUNT_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"
 _VOLUME = "kube-api-access-"
 # An hour, and the seven seconds that tell these tokens from those somebody asked for.
 _TOKEN_SECONDS = 3607
-_MIRROR = "kubernetes.io/config.mirror"
 
 
 class ServiceAccountAdmission:
@@ -23,7 +22,7 @@ class ServiceAccountAdmission:
         if review.kind is not kinds.POD or review.verb != "create" or review.subresource:
             return
         assert pod is not None
-        if _MIRROR in (pod["metadata"].get("annotations") or {}):
+        if MIRROR in (pod["metadata"].get("annotations") or {}):
             return
         spec = pod["spec"]
         name = spec.get("serviceAccountName") or spec.get("serviceAccount") or DEFAULT

@@ -29,6 +29,13 @@ class Issued(NamedTuple):
     expires: datetime
 
 
+class Reviewed(NamedTuple):
+    """Whose token it is, and for which of the audiences asked about."""
+
+    user: User
+    audiences: list[str]
+
+
 class ServiceAccounts:
     """Issues and verifies the tokens of service accounts. `key` is a private key, in PEM."""
 
@@ -90,17 +97,20 @@ class ServiceAccounts:
 
     def user(self, token: str) -> User | None:
         """The account a token is for; None when it is no good token for this API."""
-        return self.reviewed(token, (self.audience,))
+        found = self.reviewed(token, (self.audience,))
+        return found.user if found else None
 
-    def reviewed(self, token: str, audiences: Sequence[str]) -> User | None:
-        """The account of a token that is meant for one of `audiences`."""
+    def reviewed(self, token: str, audiences: Sequence[str]) -> Reviewed | None:
+        """The account of a token that is meant for some of `audiences`."""
         claims = self._claims(token)
-        if claims is None or not set(claims["aud"]) & set(audiences):
+        meant = [a for a in audiences if claims is not None and a in claims["aud"]]
+        if claims is None or not meant:
             return None
         now = self._clock.now().timestamp()
         if not claims["nbf"] <= now + 1 or not now < claims["exp"]:
             return None
-        return self._bound_user(claims)
+        user = self._bound_user(claims)
+        return Reviewed(user, meant) if user else None
 
     def jwks(self) -> Object:
         """The public key, for whoever wants to verify tokens themselves."""

@@ -8,6 +8,8 @@ from k3py.api import errors, fields
 from k3py.api.kind import Kind
 from k3py.apiserver.request import MASTERS, Request, User
 
+_SELECTING = ("list", "watch", "deletecollection")
+
 
 @dataclass(frozen=True)
 class Attributes:
@@ -54,10 +56,12 @@ class AnyOf:
 def attributes(request: Request) -> Attributes:
     kind = request.kind
     name, namespace = request.name, request.namespace
-    if request.options.fields and not name:
-        name = fields.parse(kind, request.options.fields).exact("metadata.name") or ""
     if kind.plural == "namespaces" and name:
         namespace = name  # a role in a namespace may allow reading that namespace
+    # Elsewhere a selector selects nothing: it must not pass for the name of what is written.
+    selector = request.options.fields if request.verb in _SELECTING else ""
+    if selector and not name:
+        name = fields.parse(kind, selector).exact("metadata.name") or ""
     return Attributes(
         request.verb,
         kind.group,
@@ -65,7 +69,7 @@ def attributes(request: Request) -> Attributes:
         request.subresource,
         namespace,
         name,
-        fields=request.options.fields,
+        fields=selector,
     )
 
 

@@ -98,7 +98,7 @@ class NodeAuthorizer:
             return False
         which = "secret" if asked.resource == "secrets" else "configMap"
         return any(
-            name in set(_references(pod, which)) for pod in self._pods(node, asked.namespace, name)
+            name in set(references(pod, which)) for pod in self._pods(node, asked.namespace, name)
         )
 
     def _account(self, node: str, asked: Attributes) -> bool:
@@ -135,8 +135,8 @@ def _exact(asked: Attributes, field: str) -> str | None:
         return None
 
 
-def _references(pod: Object, which: str) -> Iterator[str]:
-    """The names of the Secrets or ConfigMaps that a pod refers to."""
+def references(pod: Object, which: str) -> Iterator[str]:
+    """The names of what a pod refers to: `which` is secret or configMap."""
     spec = pod["spec"]
     if which == "secret":
         yield from (ref.get("name", "") for ref in spec.get("imagePullSecrets") or ())

@@ -132,6 +132,7 @@ class Rbac:
         elif obj is None:
             self._bindings.pop(record.key, None)
         else:
+            obj["metadata"].pop("managedFields", None)  # most of it, and nothing to us
             self._bindings[record.key] = obj
 
     def _index(self) -> None:

@@ -7,7 +7,7 @@ import orjson
 from k3py.api import errors
 from k3py.api.objects import Object
 from k3py.apiserver import patching
-from k3py.apiserver.authn.serviceaccounts import ServiceAccounts
+from k3py.apiserver.authn.serviceaccounts import Reviewed, ServiceAccounts
 from k3py.apiserver.authz import Attributes, Authorizer
 from k3py.apiserver.authz.rbac import Rbac, Rule
 from k3py.apiserver.request import MASTERS, One, Request, User
@@ -38,12 +38,18 @@ class Reviews:
         spec = _spec(request)
         token = spec.get("token") or ""
         audiences = spec.get("audiences") or [self._accounts.audience]
-        user = self._accounts.reviewed(token, audiences)
-        if user is None and self._accounts.audience in audiences:
+        own = self._accounts.audience
+        found = self._accounts.reviewed(token, audiences)
+        if found is None and own in audiences:
             user = next(filter(None, (verify(token) for verify in self._others)), None)
-        if user is None:
+            found = Reviewed(user, [own]) if user else None
+        if found is None:
             return _answer(request, spec, {"user": {}, "error": "invalid bearer token"})
-        status = {"authenticated": True, "user": _user_info(user), "audiences": audiences}
+        status = {
+            "authenticated": True,
+            "user": _user_info(found.user),
+            "audiences": found.audiences,
+        }
         return _answer(request, spec, status)
 
     def whoami(self, request: Request) -> One:
@@ -53,8 +59,6 @@ class Reviews:
         spec = _spec(request)
         extra = {k: tuple(v) for k, v in (spec.get("extra") or {}).items()}
         user = User(spec.get("user") or "", tuple(spec.get("groups") or ()), extra=extra)
-        if not user.name and not user.groups:
-            raise errors.Invalid("at least one of user or group must be specified")
         return self._decide(request, spec, user)
 
     def own_access(self, request: Request) -> One:
@@ -81,24 +85,15 @@ class Reviews:
         return _answer(request, spec, status)
 
     def _decide(self, request: Request, spec: Object, user: User) -> One:
-        asked = _attributes(spec)
-        if request.kind.namespaced and asked.namespace != request.namespace:
-            raise errors.BadRequest(
-                "spec.resourceAttributes.namespace must match metadata.namespace"
-            )
-        allowed = self._authorizer.allows(user, asked)
+        allowed = self._authorizer.allows(user, _attributes(spec))
         return _answer(request, spec, {"allowed": allowed})
 
 
 def _attributes(spec: Object) -> Attributes:
-    of_resource, of_path = spec.get("resourceAttributes"), spec.get("nonResourceAttributes")
-    if bool(of_resource) == bool(of_path):
-        raise errors.Invalid(
-            "exactly one of nonResourceAttributes or resourceAttributes must be specified"
-        )
-    if of_path:
+    of_path = spec.get("nonResourceAttributes")
+    if of_path is not None:
         return Attributes(of_path.get("verb", ""), path=of_path.get("path", "") or "/")
-    assert of_resource is not None
+    of_resource = spec["resourceAttributes"]
     fields = ("verb", "group", "resource", "subresource", "namespace", "name")
     found = Attributes(**{f: str(of_resource.get(f) or "") for f in fields})
     if found.resource == "namespaces" and found.name and not found.namespace:
@@ -107,8 +102,14 @@ def _attributes(spec: Object) -> Attributes:
 
 
 def _spec(request: Request) -> Object:
+    """What is asked. Raises Invalid, BadRequest for what is no question."""
     kind = request.kind
-    spec: Object = patching.decoded_as(kind.api_version, kind.kind, request.body).get("spec") or {}
+    body = patching.decoded_as(kind.api_version, kind.kind, request.body)
+    body["metadata"]["namespace"] = request.namespace
+    kind.default(body)
+    if problems := list(kind.validate(body, None)):
+        raise errors.invalid(kind, "", problems)
+    spec: Object = body.get("spec") or {}
     return spec
 
 

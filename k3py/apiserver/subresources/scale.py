@@ -3,11 +3,22 @@
 import orjson
 
 from k3py.api import errors, labels
-from k3py.api.kind import Problem
+from k3py.api.kind import AGE, Column, Kind, Problem
 from k3py.api.objects import Object
 from k3py.apiserver import patching, stewardship
 from k3py.apiserver.registry import Registry
 from k3py.apiserver.request import One, Request
+
+SCALE = Kind(
+    "autoscaling/v1",
+    "Scale",
+    "scales",
+    columns=(
+        Column("Desired", lambda scale: scale["spec"]["replicas"], "integer"),
+        Column("Available", lambda scale: scale["status"]["replicas"], "integer"),
+        AGE,
+    ),
+)
 
 
 class Scale:
@@ -59,4 +70,4 @@ def _scale(obj: Object) -> Object:
 
 
 def _answer(obj: Object) -> One:
-    return One(orjson.dumps(_scale(obj)))
+    return One(orjson.dumps(_scale(obj)), kind=SCALE)

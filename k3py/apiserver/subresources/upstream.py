@@ -35,7 +35,7 @@ class Upstream:
             yield from self._chunks()
             return
         length = self.answer.header("content-length")
-        left = int(length) if length.isdigit() else None
+        left = int(length) if length.isascii() and length.isdigit() else None
         while left is None or left > 0:
             piece = self._some()
             if not piece:

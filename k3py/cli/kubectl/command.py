@@ -10,11 +10,15 @@ import click
 from k3py.cluster.layout import Layout
 
 
-@click.command(
-    context_settings={"ignore_unknown_options": True, "help_option_names": []},
-    add_help_option=False,
-)
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+class _AsGiven(click.Command):
+    """Its arguments are somebody else's: none is understood or lost here, not even `--`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.params["arguments"] = tuple(args)
+        return []
+
+
+@click.command(cls=_AsGiven, add_help_option=False)
 def kubectl(arguments: tuple[str, ...]) -> None:
     """Run kubectl on this cluster (a small one is built in where there is none)."""
     program = real_kubectl()

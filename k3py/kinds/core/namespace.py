@@ -1,7 +1,7 @@
 """Namespaces: where names are unique, and what is deleted together."""
 
 from k3py.api import wellknown
-from k3py.api.kind import AGE, Column, Kind
+from k3py.api.kind import AGE, ALL_VERBS, Column, Kind
 from k3py.api.objects import Object
 from k3py.kinds.defaults import section
 
@@ -33,6 +33,7 @@ NAMESPACE = NamespaceKind(
     short_names=("ns",),
     namespaced=False,
     has_status=True,
+    verbs=tuple(verb for verb in ALL_VERBS if verb != "deletecollection"),
     subresources=("finalize",),
     selectable={
         "name": lambda namespace: namespace["metadata"]["name"],

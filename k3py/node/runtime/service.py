@@ -20,6 +20,7 @@ from k3py.node.runtime.runtime import Unreachable
 
 READY_SECONDS = 30.0
 IDLE_SECONDS = 60
+EXIT_DELAY_SECONDS = 10
 MOST_OPEN_FILES = 1_048_576
 REGISTRIES = Path("/etc/containers/registries.conf")
 _PID_MAX = Path("/proc/sys/kernel/pid_max")
@@ -149,7 +150,9 @@ def settings(*, tmp: Path, open_files: int, processes: int) -> str:
 
     The limits are no higher than our own, because raising them needs a right that a
     container or a test node may lack. Locks are files under `tmp`, because those in shared
-    memory would be one set for every Podman of the machine.
+    memory would be one set for every Podman of the machine. The monitor of a command that
+    was executed lives on for the delay, for whoever asks how it ended: by Podman's own choice
+    for five minutes, which would be many monitors where a probe executes something.
     """
     return f"""\
 [containers]
@@ -163,6 +166,7 @@ http_proxy = false
 runtime = "crun"
 cgroup_manager = "cgroupfs"
 events_logger = "none"
+exit_command_delay = {EXIT_DELAY_SECONDS}
 lock_type = "file"
 tmp_dir = "{tmp}"
 

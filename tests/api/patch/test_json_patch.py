@@ -1,5 +1,7 @@
 """JSON patches do all they say, or are refused as a whole."""
 
+import time
+
 import jsonpatch
 import pytest
 from hypothesis import given, settings
@@ -99,3 +101,18 @@ def test_the_difference_of_two_objects_turns_one_into_the_other(old, new):
     before = copy(old)
     assert json_patch.apply(old, jsonpatch.make_patch(old, new).patch) == new
     assert old == before
+
+
+def test_every_operation_looked_through_the_whole_document():
+    document = {"big": [[n] for n in range(20_000)], "small": 0}
+    change = [{"op": "replace", "path": "/small", "value": n} for n in range(10_000)]
+    began = time.process_time()
+    assert json_patch.apply(document, change)["small"] == 9_999
+    assert time.process_time() - began < 20  # minutes, it was
+
+
+def test_a_failed_test_was_explained_in_python():
+    with pytest.raises(errors.Invalid) as refused:
+        json_patch.apply({"a": 1}, [{"op": "test", "path": "/a", "value": 2}])
+    cause = refused.value.details["causes"][0]
+    assert (cause["field"], cause["message"]) == ("/a", "testing value /a failed: test failed")

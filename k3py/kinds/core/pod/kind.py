@@ -45,8 +45,6 @@ POD = PodKind(
         "log",
         "portforward",
         "proxy",
-        "ephemeralcontainers",
-        "resize",
     ),
     selectable={
         "spec.nodeName": lambda pod: pod["spec"].get("nodeName") or "",
