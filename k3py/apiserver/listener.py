@@ -21,7 +21,7 @@ import gevent
 from gevent import pywsgi
 from gevent.pool import Pool
 
-from k3py.base import threads
+from k3py.base import threads, tls
 from k3py.base.log import Log
 
 log = Log("k3py.apiserver.listener")
@@ -154,12 +154,14 @@ class _Handler(pywsgi.WSGIHandler):  # type: ignore[misc]
 
 
 class _Server(pywsgi.WSGIServer):  # type: ignore[misc]
+    identity: tls.Identity
+
     def wrap_socket_and_handle(self, client_socket: Any, address: Any) -> None:
         client_socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         client_socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         try:
             with gevent.Timeout(_HANDSHAKE_SECONDS, TimeoutError("no TLS handshake")):
-                wrapped = self.wrap_socket(client_socket, **self.ssl_args)
+                wrapped = self.identity.current().wrap_socket(client_socket, server_side=True)
         except OSError as failed:  # ssl.SSLError and TimeoutError among them
             log.debug("handshake failed", client=address[0], why=failed)
             client_socket.close()
@@ -178,7 +180,7 @@ def listen(
     application: Any,
     address: str,
     port: int,
-    context: ssl.SSLContext,
+    identity: tls.Identity,
     stop: threads.Stop,
 ) -> None:
     """Serve until `stop` is set. Raises OSError when the port is taken."""
@@ -191,8 +193,9 @@ def listen(
         handler_class=_Handler,
         backlog=_BACKLOG,
         spawn=Pool(_MOST_CONNECTIONS),
-        ssl_context=context,
+        ssl_context=identity.current(),
     )
+    server.identity = identity
     server.start()
     log.info("listening", address=address, port=port)
     try:
@@ -201,15 +204,14 @@ def listen(
         server.stop(timeout=_STOP_SECONDS)
 
 
-def server_context(certificate: Path, key: Path, client_ca: Path) -> ssl.SSLContext:
+def server_identity(certificate: Path, key: Path, client_ca: Path) -> tls.Identity:
     """TLS 1.2 and later; a client may show a certificate, which then must be of `client_ca`."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_cert_chain(certificate, key)
     context.load_verify_locations(client_ca)
     context.verify_mode = ssl.CERT_OPTIONAL
     context.set_alpn_protocols(["http/1.1"])
-    return context
+    return tls.Identity(context, certificate, key)
 
 
 def _subject(connection: Any) -> Any:

@@ -100,9 +100,9 @@ class ApiServer:
         """Serve over TLS until `stop` is set. Raises OSError when the port is taken."""
         from k3py.apiserver import listener
 
-        context = listener.server_context(certificate, key, self._client_ca)
+        identity = listener.server_identity(certificate, key, self._client_ca)
         threads.spawn("event-expiry", lambda: expiry.run(self._store, stop, self._clock))
-        listener.listen(self.app, address, port, context, stop)
+        listener.listen(self.app, address, port, identity, stop)
 
     @cached_property
     def app(self) -> flask.Flask:

@@ -9,6 +9,7 @@ from k3py import __version__
 from k3py.api.objects import Object
 from k3py.base import log as logs
 from k3py.base import systemd, threads
+from k3py.base.clock import SYSTEM
 from k3py.base.log import Log
 from k3py.cluster import joining, tokens
 from k3py.cluster.layout import Layout
@@ -18,6 +19,7 @@ from k3py.daemon.options import BadConfiguration
 from k3py.node.runtime.service import Service
 
 log = Log("k3py.agent")
+_RENEWAL_SECONDS = 3600
 
 
 def run(config: AgentConfig) -> None:
@@ -81,6 +83,15 @@ def _membership(config: AgentConfig, layout: Layout, address: str) -> joining.Me
             raise
         log.warning("certificates not renewed, using those there are", why=refusal)
         return kept
+
+
+def _renew(config: AgentConfig, layout: Layout, address: str, stop: threads.Stop) -> None:
+    """Join again in time; whoever uses the certificates reads their files anew."""
+    while not SYSTEM.wait(stop, _RENEWAL_SECONDS):
+        try:
+            _membership(config, layout, address)
+        except (joining.JoinRefused, BadConfiguration, tokens.BadToken, OSError) as failure:
+            log.error("certificates not renewed, will try again", why=failure)
 
 
 def _join(
@@ -162,6 +173,7 @@ def _serve(
         client_ca=layout.agent / "client-ca.crt",
     )
     group = threads.Group("agent")
+    group.start("membership", lambda stop: _renew(config, layout, address, stop))
     stop_on_signals(group)
     group.start("events", recorder.run)
     group.start("network", network.run)

@@ -24,6 +24,7 @@ from k3py.store.store import Store
 
 log = Log("k3py.server")
 _TOKEN_SWEEP_SECONDS = 3600
+_RENEWAL_SECONDS = 600
 
 
 def run(config: ServerConfig) -> None:
@@ -98,6 +99,7 @@ def _serve(
     if not config.disable_agent:
         _start_agent(config, layout, group)
     _start_components(config, certs, api, group)
+    group.start("certificates", lambda stop: _renew(config, layout, address, stop))
     group.start("tokens", lambda stop: _sweep(bootstrap_tokens, stop))
     systemd.notify(f"READY=1\nSTATUS=serving at https://{address}:{config.https_listen_port}")
     log.info("server is ready", url=f"https://{address}:{config.https_listen_port}")
@@ -210,6 +212,19 @@ def _write_kubeconfig(config: ServerConfig, certs: certificates.ServerCertificat
     mode = int(config.write_kubeconfig_mode, 8)
     if not path.exists() or path.read_text() != text or path.stat().st_mode & 0o777 != mode:
         files.write(path, text, mode=mode)
+
+
+def _renew(config: ServerConfig, layout: Layout, address: str, stop: threads.Stop) -> None:
+    """Renew certificates in time, also when the time of day was put right since they were made.
+
+    Whoever uses them reads their files anew.
+    """
+    while not SYSTEM.wait(stop, _RENEWAL_SECONDS):
+        try:
+            certs = certificates.ensure(layout, _names(config, address), now=SYSTEM.now())
+            _write_kubeconfig(config, certs)
+        except (OSError, ValueError) as failure:
+            log.error("certificates not renewed, will try again", why=failure)
 
 
 def _sweep(bootstrap_tokens: tokens.BootstrapTokens, stop: threads.Stop) -> None:

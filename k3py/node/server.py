@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, Protocol
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from k3py.api import times
-from k3py.base import threads
+from k3py.base import threads, tls
 from k3py.base.clock import SYSTEM
 from k3py.base.log import Log
 from k3py.node import channels, container_logs
@@ -76,7 +76,7 @@ class Server:
 
     def run(self, stop: threads.Stop) -> None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(self.certificate, self.key)
+        identity = tls.Identity(context, self.certificate, self.key)
         context.load_verify_locations(self.client_ca)
         context.verify_mode = ssl.CERT_REQUIRED
         slots = threading.Semaphore(_MOST_CONNECTIONS)
@@ -96,7 +96,7 @@ class Server:
                 if not slots.acquire(blocking=False):
                     client.close()
                     continue
-                threads.spawn("kubelet", self._served(client, address, context, slots))
+                threads.spawn("kubelet", self._served(client, address, identity.current(), slots))
 
     def _served(
         self, client: socket.socket, address: Any, context: ssl.SSLContext, slots: Any

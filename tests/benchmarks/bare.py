@@ -50,9 +50,11 @@ def application(folder: Path) -> flask.Flask:
 def main(folder: Path, port: int) -> None:
     stop = base_threads.Stop()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    tls = folder / "tls"
-    context = listener.server_context(tls / "server.crt", tls / "server.key", tls / "client-ca.crt")
-    listener.listen(application(folder), "127.0.0.1", port, context, stop)
+    pem = folder / "tls"
+    identity = listener.server_identity(
+        pem / "server.crt", pem / "server.key", pem / "client-ca.crt"
+    )
+    listener.listen(application(folder), "127.0.0.1", port, identity, stop)
 
 
 if __name__ == "__main__":

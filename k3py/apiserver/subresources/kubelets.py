@@ -9,6 +9,7 @@ from k3py import kinds
 from k3py.api import errors
 from k3py.api.objects import Key, Object
 from k3py.apiserver.reading import Reader
+from k3py.base import tls
 
 CONNECT_SECONDS = 10
 _KUBELET_PORT = 10250
@@ -19,8 +20,8 @@ class Kubelets:
 
     def __init__(self, reader: Reader, ca: Path, certificate: Path, key: Path) -> None:
         self._reader = reader
-        self._context = ssl.create_default_context(cafile=str(ca))
-        self._context.load_cert_chain(certificate, key)
+        context = ssl.create_default_context(cafile=str(ca))
+        self._identity = tls.Identity(context, certificate, key)
 
     def connect(self, node_name: str) -> tuple[Any, str]:
         """A connection to a node, and its host name for requests. Raises ServiceUnavailable."""
@@ -31,7 +32,7 @@ class Kubelets:
         try:
             plain = socket.create_connection((address, port), CONNECT_SECONDS)
             plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            wrapped = self._context.wrap_socket(plain, server_hostname=address)
+            wrapped = self._identity.current().wrap_socket(plain, server_hostname=address)
         except OSError as failed:
             raise errors.InternalError(
                 f'error dialing backend: node "{node_name}" at {address}:{port}: {failed}'
