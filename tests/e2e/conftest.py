@@ -90,6 +90,9 @@ def blank(whole_cluster: Cluster) -> Iterator[Node]:
     yield node
     node.destroy()
     whole_cluster.kubectl("delete", "node", name, "--ignore-not-found")
+    # The next machine of this name has another password.
+    secret = ["secret", f"{name}.node-password", "--namespace", "kube-system"]
+    whole_cluster.kubectl("delete", *secret, "--ignore-not-found")
 
 
 @pytest.hookimpl(wrapper=True)
