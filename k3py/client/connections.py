@@ -111,11 +111,7 @@ class Connections:
         try:
             response = _ask(connection, "GET", self._prefix + target, wanted, None)
             if response.status == 101:
-<<<<<<< HEAD
-                return Upgraded(connection, _already_read(connection.sock, response))
-=======
                 return Upgraded(connection, _came_already(connection.sock, response))
->>>>>>> main
             content = response.read()
         except (OSError, http.client.HTTPException) as failure:
             connection.close()
@@ -306,18 +302,6 @@ def _ask(
         raise
 
 
-<<<<<<< HEAD
-def _already_read(sock: socket.socket, response: http.client.HTTPResponse) -> bytes:
-    """What came together with the answer's head; nothing is waited for."""
-    patience = sock.gettimeout()
-    sock.setblocking(False)
-    try:
-        return response.fp.peek() if response.fp else b""
-    except (BlockingIOError, ssl.SSLWantReadError):
-        return b""
-    finally:
-        sock.settimeout(patience)
-=======
 def _came_already(sock: socket.socket, response: http.client.HTTPResponse) -> bytes:
     """What came behind the answer's head, without waiting for more."""
     if response.fp is None:
@@ -329,7 +313,6 @@ def _came_already(sock: socket.socket, response: http.client.HTTPResponse) -> by
         return b""
     finally:
         sock.settimeout(None)
->>>>>>> main
 
 
 def _is_open(sock: socket.socket | None) -> bool:
