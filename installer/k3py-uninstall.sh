@@ -22,7 +22,7 @@ cgroups() { ls -d /sys/fs/cgroup/k3py /sys/fs/cgroup/*/k3py 2>/dev/null; }
 unmount_all() {
     # Deepest first.
     awk '$2 ~ "^/(run|var/lib)/k3py/" { print $2 }' /proc/mounts | sort -r | while read -r place; do
-        umount -l "$place"
+        umount -l "$place" 2>/dev/null # some names are there twice
     done
 }
 
