@@ -56,6 +56,9 @@ def whole_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]
 @pytest.fixture
 def cluster(whole_cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[Cluster]:
     """The cluster with every node on, and kubectl in a namespace of the test's own."""
+    needed = request.node.get_closest_marker("kubectl")
+    if needed and whole_cluster.version < (1, needed.args[0]):
+        pytest.skip(f"kubectl here is older than 1.{needed.args[0]}")
     off = [node for node in whole_cluster.nodes if not node.running]
     for node in off:
         node.power_on()

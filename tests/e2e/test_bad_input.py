@@ -45,6 +45,7 @@ def test_every_document_of_a_file_counts_also_after_a_bad_one(cluster):
 
 
 @pytest.mark.parametrize("validation", ["strict", "warn", "ignore"])
+@pytest.mark.kubectl(27)
 def test_unknown_fields_are_refused_told_or_dropped_as_asked(cluster, validation):
     wrong = objects.deployment("d", objects.container())
     wrong["spec"]["replica"] = 2
@@ -248,6 +249,7 @@ def test_a_question_that_makes_no_sense_is_a_bad_request(cluster, query):
     assert (code, status["kind"]) == (400, "Status")
 
 
+@pytest.mark.kubectl(27)
 def test_forged_tokens_are_refused(cluster):
     cluster.kubectl("create", "serviceaccount", "robot")
     token = cluster.kubectl("create", "token", "robot").strip()

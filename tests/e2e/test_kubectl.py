@@ -78,6 +78,7 @@ def test_get_watches(cluster):
         watching.wait_said("configmap/later\n")
 
 
+@pytest.mark.kubectl(27)
 def test_describe_tells_what_there_is_and_what_happened(cluster):
     cluster.apply(WEB, objects.service("web"))
     cluster.roll_out("web")
@@ -153,6 +154,7 @@ def test_apply_creates_then_changes_nothing_then_only_what_differs(cluster, side
     assert cluster.get("cm", "c")["data"] == {"kept": "2"}
 
 
+@pytest.mark.kubectl(27)
 def test_two_appliers_of_one_field_are_told_of_each_other(cluster):
     one, other = (
         manifest(objects.config_map("c", key="1")),
@@ -220,6 +222,7 @@ def test_create_makes_every_kind_that_kubectl_has_a_command_for(cluster, tmp_pat
     )
 
 
+@pytest.mark.kubectl(27)
 def test_a_service_account_may_do_what_its_role_says_and_no_more(cluster, tmp_path):
     cluster.kubectl("create", "serviceaccount", "robot")
     cluster.kubectl("create", "role", "reader", "--verb=get,list", "--resource=configmaps")
@@ -253,6 +256,7 @@ def test_a_service_account_may_do_what_its_role_says_and_no_more(cluster, tmp_pa
     ) in forbidden
 
 
+@pytest.mark.kubectl(27)
 def test_explain_and_the_list_of_resources_know_every_kind(cluster):
     told = cluster.kubectl("explain", "deployment.spec.strategy.rollingUpdate")
     assert "maxSurge" in told
@@ -274,6 +278,7 @@ def test_explain_and_the_list_of_resources_know_every_kind(cluster):
     assert "is running at" in cluster.kubectl("cluster-info")
 
 
+@pytest.mark.kubectl(27)
 def test_events_are_listed_and_say_where_they_come_from(cluster):
     cluster.apply(objects.pod("p"))
     cluster.wait_ready("p")
@@ -286,6 +291,7 @@ def test_events_are_listed_and_say_where_they_come_from(cluster):
     assert "Started" in cluster.kubectl("events", "--for", "pod/p")
 
 
+@pytest.mark.kubectl(27)
 def test_wait_returns_when_it_is_so_and_fails_when_it_never_is(cluster):
     cluster.apply(objects.pod("p"))
     assert "condition met" in cluster.kubectl("wait", "pod/p", "--for=condition=Ready")

@@ -127,6 +127,7 @@ def test_a_rollout_that_cannot_succeed_keeps_what_works(cluster):
     assert {pod["metadata"]["name"] for pod in current(cluster)} == good
 
 
+@pytest.mark.kubectl(27)
 def test_a_paused_rollout_waits_until_it_is_resumed(cluster):
     cluster.apply(objects.deployment("app", objects.container()))
     cluster.roll_out("app")
@@ -175,6 +176,7 @@ def test_a_namespace_goes_with_all_that_is_in_it(cluster):
     assert 'namespaces "doomed" not found' in gone
 
 
+@pytest.mark.kubectl(27)
 def test_a_cordoned_node_gets_no_new_pods_and_a_drained_one_keeps_none(cluster):
     cluster.apply(objects.deployment("app", objects.container(), replicas=2))
     cluster.roll_out("app")
