@@ -55,7 +55,11 @@ def link(name: str, *, netns: Path | None = None) -> Row | None:
 
 
 def remove_link(name: str) -> None:
-    """Delete a link, unless it is already gone."""
+    """Delete a link, unless it is already gone: that is known without starting a program."""
+    try:
+        socket.if_nametoindex(name)
+    except OSError:
+        return
     try:
         commands.run("ip", "link", "delete", "dev", name)
     except commands.CommandFailed as failed:

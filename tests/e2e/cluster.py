@@ -21,7 +21,7 @@ from typing import Any, NamedTuple, TypeVar
 import yaml
 
 from k3py.base import commands
-from k3py.lab.lab import Lab
+from k3py.lab.lab import LOG, Lab
 from k3py.lab.node import Node
 
 T = TypeVar("T")
@@ -181,11 +181,13 @@ class Cluster:
         """Make a machine one of the cluster's nodes, until it is switched off."""
         background = 'setsid "$@" </dev/null >/var/log/k3py.log 2>&1 &'
         node.exec("sh", "-c", background, "sh", "k3py", *self.agent(node), "--token", token)
-        self.wait_for(
-            lambda: condition(self.get("node", node.name), "Ready") == "True",
-            seconds=30,
-            what=f"{node.name} Ready",
-        )
+
+        def joined() -> bool:
+            said = (node.folder / "root" / LOG).read_text()
+            assert "k3py: " not in said, said  # what a failed command ends with
+            return condition(self.get("node", node.name), "Ready") == "True"
+
+        self.wait_for(joined, seconds=30, what=f"{node.name} Ready")
 
     def http(
         self,

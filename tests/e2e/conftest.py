@@ -91,7 +91,7 @@ def blank(whole_cluster: Cluster) -> Iterator[Node]:
     node.destroy()
     whole_cluster.kubectl("delete", "node", name, "--ignore-not-found")
     # The next machine of this name has another password.
-    secret = ["secret", f"{name}.node-password", "--namespace", "kube-system"]
+    secret = ["secret", f"{name}.node-password.k3py", "--namespace", "kube-system"]
     whole_cluster.kubectl("delete", *secret, "--ignore-not-found")
 
 
